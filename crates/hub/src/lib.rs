@@ -1,24 +1,19 @@
 //! Where models and data come from: a local cache, package registries, model hubs.
+//!
+//! - [`package`]: a pinned archive of a package registry, and the files inside it.
+//! - [`cache`]: the folder everything is kept in.
+//!
+//! Nothing is ever taken for complete before its SHA-256 was checked: downloads go to a temporary
+//! name in the same folder and are renamed afterwards.
 
-use std::path::PathBuf;
+pub mod archive;
+pub mod cache;
+pub mod digest;
+mod error;
+pub mod package;
+pub mod progress;
 
-/// What can go wrong when fetching.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// A file could not be read or written.
-    #[error("{path}: {source}")]
-    Io {
-        /// The file.
-        path: PathBuf,
-        /// The operating system's answer.
-        source: std::io::Error,
-    },
-    /// Something could not be fetched.
-    #[error("{what}: {reason}")]
-    Fetch {
-        /// The model or package.
-        what: String,
-        /// Why, and what to do.
-        reason: String,
-    },
-}
+pub use cache::Cache;
+pub use error::{Error, Result};
+pub use package::{Package, Registry};
+pub use progress::Progress;

@@ -1,1 +1,11 @@
-//! TODO-DOC
+//! The voices of a multimodal LLM (survey, §2) and the model that joins them.
+//!
+//! Shapes: `b` batch, `t` text tokens, `v` visual tokens, `d` width.
+
+pub mod backbones;
+pub mod encoders;
+pub mod error;
+pub mod input_projectors;
+pub mod source;
+
+pub use error::{Error, Result};

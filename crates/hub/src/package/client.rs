@@ -1,0 +1,194 @@
+//! Running `pip download` and `npm pack`.
+
+use std::fs::{self, File};
+use std::io::{Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use super::{Package, Registry};
+use crate::{Error, Progress, Result};
+
+/// One way to start a client: the program and the words before its own arguments.
+pub(super) type Way = &'static [&'static str];
+
+const PIP: &[Way] = &[&["pip"], &["pip3"], &["python3", "-m", "pip"], &["python", "-m", "pip"]];
+// npm is a script on Windows, which is not found by its bare name.
+const NPM: &[Way] = if cfg!(windows) { &[&["npm.cmd"]] } else { &[&["npm"]] };
+
+/// How much of what a failed client printed is shown.
+const TAIL: u64 = 1500;
+
+pub(super) fn ways(registry: Registry) -> &'static [Way] {
+    match registry {
+        Registry::PyPi => PIP,
+        Registry::Npm => NPM,
+    }
+}
+
+/// Downloads into `scratch` and gives the archive, not checked yet.
+pub(super) fn fetch(
+    package: &Package,
+    ways: &[Way],
+    scratch: &Path,
+    progress: Progress,
+) -> Result<PathBuf> {
+    let mut command = find(ways).ok_or_else(|| missing(package))?;
+    let out = scratch.join("out");
+    fs::create_dir(&out).map_err(Error::io(&out))?;
+    match package.registry {
+        Registry::PyPi => pip(&mut command, package, &out, scratch)?,
+        Registry::Npm => npm(&mut command, package, &out),
+    }
+    run(command, package, &out, scratch, progress)?;
+    only_file(&out, package)
+}
+
+fn pip(command: &mut Command, package: &Package, out: &Path, scratch: &Path) -> Result<()> {
+    // The hash makes pip choose, among a version's wheels and sdist, the very archive that is
+    // pinned, and check it before it looks inside (an sdist's build script runs for its metadata).
+    let wanted = scratch.join("requirements.txt");
+    let line = format!("{}=={} --hash=sha256:{}\n", package.name, package.version, package.sha256);
+    fs::write(&wanted, line).map_err(Error::io(&wanted))?;
+    command
+        .args(["download", "--no-deps", "--require-hashes", "--ignore-requires-python"])
+        .args(["--no-input", "--disable-pip-version-check", "--progress-bar", "off"])
+        .arg("--dest")
+        .arg(out)
+        .arg("--requirement")
+        .arg(&wanted);
+    // pip downloads to its temporary folder first: here its growth can be seen, and what a killed
+    // run leaves is found by the next.
+    command.env("TMPDIR", scratch).env("TEMP", scratch).env("TMP", scratch);
+    Ok(())
+}
+
+fn npm(command: &mut Command, package: &Package, out: &Path) {
+    command
+        .args(["pack", "--ignore-scripts", "--no-progress", "--loglevel", "error"])
+        .arg("--pack-destination")
+        .arg(out)
+        .arg(format!("{}@{}", package.name, package.version));
+}
+
+/// The first client that answers. A shim of a version manager can be on the path and lead nowhere,
+/// so it is asked, not looked up.
+fn find(ways: &[Way]) -> Option<Command> {
+    ways.iter().find_map(|way| {
+        let (program, first) = way.split_first()?;
+        let answer = Command::new(program)
+            .args(first)
+            .arg("--version")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status();
+        answer.is_ok_and(|s| s.success()).then(|| {
+            let mut command = Command::new(program);
+            command.args(first);
+            command
+        })
+    })
+}
+
+fn missing(package: &Package) -> Error {
+    let (client, install) = match package.registry {
+        Registry::PyPi => {
+            ("pip", "install Python 3 with pip (python.org, or your system's python3-pip)")
+        }
+        Registry::Npm => ("npm", "install Node.js with npm (nodejs.org, or your system's npm)"),
+    };
+    Error::NoClient {
+        package: package.to_string(),
+        registry: package.registry.title(),
+        client,
+        install,
+    }
+}
+
+fn run(
+    mut command: Command,
+    package: &Package,
+    out: &Path,
+    scratch: &Path,
+    progress: Progress,
+) -> Result<()> {
+    let path = scratch.join("printed.txt");
+    let log = File::create(&path).map_err(Error::io(&path))?;
+    let shown = format!("{} {}", words(&command), package);
+    command.stdin(Stdio::null()).stderr(log.try_clone().map_err(Error::io(&path))?).stdout(log);
+    let mut child = command.spawn().map_err(Error::io(command.get_program()))?;
+    let bar = progress.start(&package.to_string(), package.size);
+    let status = loop {
+        match child.try_wait().map_err(Error::io(command.get_program()))? {
+            Some(status) => break status,
+            None => {
+                bar.set_position(largest(scratch, 2).max(largest(out, 1)));
+                std::thread::sleep(Duration::from_millis(100));
+            }
+        }
+    };
+    bar.finish_and_clear();
+    if status.success() {
+        return Ok(());
+    }
+    Err(Error::Client {
+        package: package.to_string(),
+        command: shown,
+        status: status.to_string(),
+        tail: tail(&path)?,
+    })
+}
+
+/// "pip download", "python3 -m pip download", "npm pack": enough to recognise and repeat it.
+fn words(command: &Command) -> String {
+    let program = command.get_program().to_string_lossy().into_owned();
+    let args = command.get_args().map(|a| a.to_string_lossy().into_owned());
+    let mut shown = vec![program];
+    for arg in args {
+        let last = arg == "download" || arg == "pack";
+        shown.push(arg);
+        if last {
+            break;
+        }
+    }
+    shown.join(" ")
+}
+
+/// Length of the largest file at most `depth` folders down; unreadable folders count as empty,
+/// for the client is making and removing them meanwhile.
+fn largest(dir: &Path, depth: usize) -> u64 {
+    let Ok(entries) = fs::read_dir(dir) else { return 0 };
+    entries
+        .flatten()
+        .filter_map(|entry| {
+            let meta = entry.metadata().ok()?;
+            match meta.is_dir() {
+                true if depth > 1 => Some(largest(&entry.path(), depth - 1)),
+                true => None,
+                false => Some(meta.len()),
+            }
+        })
+        .max()
+        .unwrap_or(0)
+}
+
+fn tail(path: &Path) -> Result<String> {
+    let mut file = File::open(path).map_err(Error::io(path))?;
+    let length = file.metadata().map_err(Error::io(path))?.len();
+    file.seek(SeekFrom::Start(length.saturating_sub(TAIL))).map_err(Error::io(path))?;
+    let mut bytes = Vec::new();
+    file.take(TAIL).read_to_end(&mut bytes).map_err(Error::io(path))?;
+    Ok(String::from_utf8_lossy(&bytes).trim().to_owned())
+}
+
+fn only_file(out: &Path, package: &Package) -> Result<PathBuf> {
+    let mut files = fs::read_dir(out).map_err(Error::io(out))?.flatten().map(|e| e.path());
+    match (files.next(), files.next()) {
+        (Some(file), None) if file.is_file() => Ok(file),
+        _ => Err(Error::Archive {
+            archive: out.into(),
+            reason: format!("the client was to leave one archive of {package} here, and did not"),
+        }),
+    }
+}

@@ -1,0 +1,168 @@
+use super::*;
+use crate::archive::tests::{tgz_of, zip_of};
+
+const NO_SHA: &str = "0000000000000000000000000000000000000000000000000000000000000000";
+
+fn sha(bytes: &[u8]) -> String {
+    let mut hasher = digest::Hasher::default();
+    hasher.update(bytes);
+    hasher.finish()
+}
+
+/// A cache that holds the archive already, as a finished download leaves it.
+fn cached(bytes: &[u8]) -> (tempfile::TempDir, Cache, Package) {
+    let dir = tempfile::tempdir().unwrap();
+    let cache = Cache::at(dir.path());
+    let package = Package::npm("@scope/thing", "1.2.3", &sha(bytes));
+    let entry = dir.path().join(package.entry().unwrap());
+    std::fs::create_dir_all(&entry).unwrap();
+    std::fs::write(entry.join("archive"), bytes).unwrap();
+    (dir, cache, package)
+}
+
+#[test]
+fn files_of_a_cached_archive_need_no_client() {
+    for bytes in [zip_of(&[("a/b.txt", b"hello")]), tgz_of(&[("a/b.txt", b"hello")])] {
+        let (_dir, cache, package) = cached(&bytes);
+        let file = package.file_in(&cache, "a/b.txt", None, Progress::Quiet).unwrap();
+        assert_eq!(std::fs::read(&file).unwrap(), b"hello");
+        let all = package.unpack_in(&cache, Progress::Quiet).unwrap();
+        assert_eq!(std::fs::read(all.join("a/b.txt")).unwrap(), b"hello");
+        package.discard_archive(&cache).unwrap();
+        package.discard_archive(&cache).unwrap();
+        assert_eq!(package.file_in(&cache, "a/b.txt", None, Progress::Quiet).unwrap(), file);
+        assert_eq!(package.unpack_in(&cache, Progress::Quiet).unwrap(), all);
+    }
+}
+
+#[test]
+fn a_member_with_another_digest_is_not_kept() {
+    let (_dir, cache, package) = cached(&zip_of(&[("a", b"hello")]));
+    let get = |sha: &str| package.file_in(&cache, "a", Some(sha), Progress::Quiet);
+    let text = get(NO_SHA).unwrap_err().to_string();
+    assert!(text.contains("@scope/thing 1.2.3 (npm): a: sha256 is 2cf24dba5fb0"), "{text}");
+    get(&sha(b"hello")).unwrap();
+}
+
+#[test]
+fn a_refused_archive_leaves_nothing_unpacked() {
+    let (dir, cache, package) = cached(&tgz_of(&[("fine", b"1"), ("../evil", b"2")]));
+    assert!(package.unpack_in(&cache, Progress::Quiet).is_err());
+    let entry = dir.path().join(package.entry().unwrap());
+    let left: Vec<_> = std::fs::read_dir(entry).unwrap().map(|e| e.unwrap().file_name()).collect();
+    assert!(left.iter().all(|n| n == "archive" || n == ".lock"), "{left:?}");
+    assert!(package.file_in(&cache, "../evil", None, Progress::Quiet).is_err());
+}
+
+#[test]
+fn names_that_are_not_names_are_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let cache = Cache::at(dir.path());
+    let bad = [
+        Package::pypi("--index-url", "1", NO_SHA),
+        Package::pypi("a/b", "1", NO_SHA),
+        Package::pypi("a", "1 --hash=x", NO_SHA),
+        Package::pypi("a", "../1", NO_SHA),
+        Package::pypi("a", "1", "abc"),
+        Package::npm("@a/../b", "1", NO_SHA),
+        Package::npm("git+ssh", "1", NO_SHA),
+        Package::npm("", "1", NO_SHA),
+    ];
+    for package in bad {
+        let error = package.archive_in(&cache, Progress::Quiet).unwrap_err();
+        assert!(matches!(error, Error::BadName { .. }), "{error}");
+    }
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn a_missing_client_says_what_to_install() {
+    let dir = tempfile::tempdir().unwrap();
+    let ways: &[client::Way] = &[&["quintet-no-such-program"], &["false"]];
+    for (package, advice) in [
+        (Package::pypi("a", "1", NO_SHA), "install Python 3 with pip"),
+        (Package::npm("a", "1", NO_SHA), "install Node.js with npm"),
+    ] {
+        let text = package
+            .archive_by(&Cache::at(dir.path()), ways, Progress::Quiet)
+            .unwrap_err()
+            .to_string();
+        assert!(text.contains(advice), "{text}");
+    }
+}
+
+/// Stands in for `npm`: the shell runs `script` with `$out` set to the destination folder.
+#[cfg(unix)]
+fn shell(script: &str) -> client::Way {
+    let script = format!(
+        "[ \"$0\" = --version ] && exit 0; \
+         while [ \"$1\" != --pack-destination ]; do shift; done; out=$2; {script}"
+    );
+    Box::leak(Box::new(["sh", "-c", Box::leak(script.into_boxed_str())]))
+}
+
+#[test]
+#[cfg(unix)]
+fn only_a_whole_and_right_archive_is_kept() {
+    let good = tgz_of(&[("package/index.js", b"1")]);
+    let dir = tempfile::tempdir().unwrap();
+    let source = dir.path().join("good.tgz");
+    std::fs::write(&source, &good).unwrap();
+    let source = source.display();
+    let package = Package::npm("thing", "1.0.0", &sha(&good));
+    let cache = Cache::at(dir.path().join("cache"));
+    let entry = cache.root().join(package.entry().unwrap());
+    let get = |script: &str| package.archive_by(&cache, &[shell(script)], Progress::Quiet);
+
+    let error = get(&format!("head -c 20 {source} > $out/a.tgz; echo no route; exit 7"));
+    let text = error.unwrap_err().to_string();
+    assert!(text.contains("exit status: 7") && text.contains("no route"), "{text}");
+    let error = get(&format!("head -c 20 {source} > $out/a.tgz")).unwrap_err();
+    assert!(matches!(error, Error::Sha256 { .. }), "{error}");
+    let error = get(&format!("head -c 20 {source} > $out/a.tgz; kill -9 $$")).unwrap_err();
+    assert!(matches!(error, Error::Client { .. }), "{error}");
+    assert!(get("true").is_err(), "a client that leaves no archive");
+    assert!(!entry.join("archive").exists());
+
+    let left = entry.join(".unfinished-abc");
+    std::fs::create_dir(&left).unwrap();
+    std::fs::write(left.join("half.tgz"), &good[..20]).unwrap();
+    let archive = get(&format!("cp {source} $out/a.tgz")).unwrap();
+    assert_eq!(std::fs::read(&archive).unwrap(), good);
+    assert!(!left.exists());
+    assert_eq!(get("exit 1").unwrap(), archive, "a kept archive needs no client");
+}
+
+/// Needs the network and both clients: `QUINTET_PACKAGES=1 cargo test --release -p quintet-hub`.
+#[test]
+fn packages_come_from_the_registries() {
+    if std::env::var_os("QUINTET_PACKAGES").is_none() {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let cache = Cache::at(dir.path());
+    let npm = Package::npm(
+        "is-number",
+        "7.0.0",
+        "7b75c1057198cf97696909a9bee176c9c5e9bcb5b03bf3ecef2f484defadd51e",
+    );
+    let file = npm.file_in(&cache, "package/package.json", None, Progress::Quiet).unwrap();
+    assert!(std::fs::read_to_string(file).unwrap().contains("\"version\": \"7.0.0\""));
+    let wheel = Package::pypi(
+        "iniconfig",
+        "2.0.0",
+        "b6a85871a79d2e3b22d2d1b94ac2824226a63c6b741c88f7ae975f18b6778374",
+    );
+    let sdist = Package::pypi(
+        "iniconfig",
+        "2.0.0",
+        "2d91e135bf72d31a410b17c16da610a82cb55f6b0477d1a902134b24a455b8b3",
+    );
+    let all = wheel.unpack_in(&cache, Progress::Quiet).unwrap();
+    assert!(all.join("iniconfig/__init__.py").is_file());
+    let all = sdist.unpack_in(&cache, Progress::Quiet).unwrap();
+    assert!(all.join("iniconfig-2.0.0/src/iniconfig/__init__.py").is_file());
+    let wrong = Package { sha256: NO_SHA.into(), ..npm };
+    let error = wrong.archive_in(&cache, Progress::Quiet).unwrap_err();
+    assert!(matches!(error, Error::Sha256 { .. }), "{error}");
+}

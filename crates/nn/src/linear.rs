@@ -1,0 +1,89 @@
+//! Linear maps, optionally with a LoRA adapter.
+
+use std::sync::{Arc, PoisonError, RwLock};
+
+use burn::{Tensor, module};
+
+use crate::{Init, Param, Result, Vars};
+
+/// `y = x Wᵀ + b`, with `W` in the checkpoint's `[out, in]` layout.
+///
+/// Clones share the parameters and the adapter.
+#[derive(Clone, Debug)]
+pub struct Linear {
+    weight: Param<2>,
+    bias: Option<Param<1>>,
+    lora: Arc<RwLock<Option<Lora>>>,
+}
+
+/// A low-rank update `scale · B A` of a frozen weight (Hu et al., 2021, Eq. 3).
+#[derive(Clone, Debug)]
+pub struct Lora {
+    /// `A`, `[rank, in]`.
+    pub down: Param<2>,
+    /// `B`, `[out, rank]`, zero at the start.
+    pub up: Param<2>,
+    /// `alpha / rank`.
+    pub scale: f32,
+}
+
+impl Linear {
+    /// `weight` `[output, input]`, and `bias` `[output]` when asked for, at `vars`.
+    ///
+    /// # Errors
+    /// If the checkpoint does not match.
+    pub fn new(vars: &Vars, input: usize, output: usize, bias: bool) -> Result<Self> {
+        let weight = vars.param("weight", [output, input], Init::Normal(0.02))?;
+        let bias = if bias { Some(vars.param("bias", [output], Init::Zeros)?) } else { None };
+        let linear = Self::from_params(weight, bias);
+        vars.register(&linear);
+        Ok(linear)
+    }
+
+    /// A map over parameters that exist already, such as a tied head.
+    pub fn from_params(weight: Param<2>, bias: Option<Param<1>>) -> Self {
+        Self { weight, bias, lora: Arc::default() }
+    }
+
+    /// # Shapes
+    /// - input: `[.., in]`
+    /// - output: `[.., out]`
+    pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
+        let bias = self.bias.as_ref().map(Param::tensor);
+        let y = module::linear(x.clone(), self.weight.tensor().transpose(), bias);
+        match self.lora() {
+            None => y,
+            Some(lora) => {
+                let low = module::linear(x, lora.down.tensor().transpose(), None);
+                y + module::linear(low, lora.up.tensor().transpose(), None).mul_scalar(lora.scale)
+            }
+        }
+    }
+
+    /// `[in, out]`.
+    pub fn dims(&self) -> [usize; 2] {
+        let [output, input] = self.weight.dims();
+        [input, output]
+    }
+
+    /// Full name: the weight's without its `.weight`.
+    pub fn name(&self) -> &str {
+        let name = self.weight.cell().name();
+        name.strip_suffix(".weight").unwrap_or(name)
+    }
+
+    /// The weight, `[out, in]`.
+    pub fn weight(&self) -> &Param<2> {
+        &self.weight
+    }
+
+    /// Adds (or with `None` removes) an adapter.
+    pub fn set_lora(&self, lora: Option<Lora>) {
+        *self.lora.write().unwrap_or_else(PoisonError::into_inner) = lora;
+    }
+
+    /// The adapter in force.
+    pub fn lora(&self) -> Option<Lora> {
+        self.lora.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}

@@ -1,0 +1,178 @@
+//! Parameters: named tensors that a training stage may train or freeze.
+
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+
+use burn::{Gradients, Tensor, TensorData};
+
+use crate::Linear;
+
+/// A named tensor of a model, shared by the layer that uses it and the list that saves it.
+///
+/// The value is held flat; [`Param::tensor`] gives it its shape (a view).
+#[derive(Clone, Debug)]
+pub struct Param<const D: usize> {
+    cell: Arc<ParamCell>,
+}
+
+/// A parameter of any rank, as savers and optimisers see it.
+#[derive(Debug)]
+pub struct ParamCell {
+    name: String,
+    shape: Vec<usize>,
+    value: RwLock<Tensor<1>>,
+}
+
+impl ParamCell {
+    /// Wraps a frozen value.
+    pub(crate) fn new(name: String, shape: Vec<usize>, value: Tensor<1>) -> Arc<Self> {
+        Arc::new(Self { name, shape, value: RwLock::new(value) })
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, Tensor<1>> {
+        // A poisoned lock still holds a whole tensor: values are swapped, never edited.
+        self.value.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Full name, as the checkpoint spells it.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Shape, in the checkpoint's layout.
+    pub fn shape(&self) -> &[usize] {
+        &self.shape
+    }
+
+    /// Number of values.
+    pub fn len(&self) -> usize {
+        self.shape.iter().product()
+    }
+
+    /// Whether the tensor has no values.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Whether the backward pass leaves a gradient here.
+    pub fn is_trainable(&self) -> bool {
+        self.read().is_require_grad()
+    }
+
+    /// Trains or freezes the parameter.
+    pub fn set_trainable(&self, trainable: bool) {
+        let value = self.read().clone().without_autodiff();
+        self.replace(if trainable { value.autodiff().require_grad() } else { value });
+    }
+
+    /// The value, flat and outside any graph.
+    pub fn value(&self) -> Tensor<1> {
+        self.read().clone().without_autodiff()
+    }
+
+    /// The value as `f32`, in row-major order.
+    pub fn to_f32(&self) -> Vec<f32> {
+        self.value().into_data().iter::<f32>().collect()
+    }
+
+    /// Sets a new value, keeping the trainable flag.
+    ///
+    /// # Panics
+    /// If the number of values differs.
+    pub fn set(&self, value: Tensor<1>) {
+        assert_eq!(value.dims()[0], self.len(), "parameter '{}' changed size", self.name);
+        let value = value.without_autodiff();
+        let trainable = self.is_trainable();
+        self.replace(if trainable { value.autodiff().require_grad() } else { value });
+    }
+
+    /// The gradient that a backward pass left, flat; `None` when frozen or not reached.
+    pub fn take_grad(&self, grads: &mut Gradients) -> Option<Tensor<1>> {
+        self.read().grad_remove(grads)
+    }
+
+    fn replace(&self, value: Tensor<1>) {
+        *self.value.write().unwrap_or_else(PoisonError::into_inner) = value;
+    }
+}
+
+impl<const D: usize> Param<D> {
+    pub(crate) fn new(cell: Arc<ParamCell>) -> Self {
+        assert_eq!(cell.shape.len(), D, "parameter '{}' has another rank", cell.name);
+        Self { cell }
+    }
+
+    /// The value in its shape, part of the graph when trainable.
+    pub fn tensor(&self) -> Tensor<D> {
+        self.cell.read().clone().reshape(self.dims())
+    }
+
+    /// The shape.
+    pub fn dims(&self) -> [usize; D] {
+        std::array::from_fn(|i| self.cell.shape[i])
+    }
+
+    /// The rank-free view.
+    pub fn cell(&self) -> &Arc<ParamCell> {
+        &self.cell
+    }
+}
+
+/// All parameters of a model, in the order they were built.
+#[derive(Clone, Debug, Default)]
+pub struct Params {
+    cells: Vec<Arc<ParamCell>>,
+    linears: Vec<Linear>,
+}
+
+impl Params {
+    pub(crate) fn push_linear(&mut self, linear: Linear) {
+        self.linears.push(linear);
+    }
+
+    /// The linear maps, which adapters can wrap.
+    pub fn linears(&self) -> &[Linear] {
+        &self.linears
+    }
+
+    /// Every parameter.
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<ParamCell>> {
+        self.cells.iter()
+    }
+
+    /// Those that train.
+    pub fn trainable(&self) -> impl Iterator<Item = &Arc<ParamCell>> {
+        self.cells.iter().filter(|cell| cell.is_trainable())
+    }
+
+    /// The one with this full name.
+    pub fn get(&self, name: &str) -> Option<&Arc<ParamCell>> {
+        self.cells.iter().find(|cell| cell.name() == name)
+    }
+
+    /// Adds parameters made after the model was built (LoRA).
+    pub fn extend(&mut self, cells: impl IntoIterator<Item = Arc<ParamCell>>) {
+        self.cells.extend(cells);
+    }
+
+    /// Trains what the predicate picks by full name and freezes the rest.
+    pub fn set_trainable(&self, pick: impl Fn(&str) -> bool) {
+        for cell in &self.cells {
+            cell.set_trainable(pick(cell.name()));
+        }
+    }
+
+    /// Number of values in all parameters.
+    pub fn count(&self) -> usize {
+        self.cells.iter().map(|cell| cell.len()).sum()
+    }
+
+    /// Sets a parameter from `f32` values in row-major order.
+    ///
+    /// # Panics
+    /// If the number of values differs from the parameter's.
+    pub fn assign(cell: &ParamCell, values: Vec<f32>) {
+        let old = cell.value();
+        let data = TensorData::new(values, [cell.len()]);
+        cell.set(Tensor::from_data(data, (&old.device(), old.dtype())));
+    }
+}

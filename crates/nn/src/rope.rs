@@ -1,0 +1,184 @@
+//! Rotary position embedding (Su et al., 2021) and its common scalings.
+
+use std::f64::consts::TAU;
+
+use burn::{DType, Device, Tensor, TensorData};
+use serde::{Deserialize, Serialize};
+
+/// How frequencies are stretched for contexts longer than a model was trained on, spelled as
+/// Hugging Face's `rope_scaling` spells it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "rope_type", rename_all = "lowercase")]
+pub enum RopeScaling {
+    /// None.
+    #[default]
+    Default,
+    /// Positions divided by `factor` (Chen et al., 2023).
+    Linear {
+        /// Ratio of the new context to the old.
+        factor: f64,
+    },
+    /// The base grows with the sequence ("NTK-aware").
+    Dynamic {
+        /// Ratio of the new context to the old.
+        factor: f64,
+    },
+    /// LLaMA 3.1's: long wavelengths divided by `factor`, short ones kept.
+    Llama3 {
+        /// Divisor of the lowest frequencies.
+        factor: f64,
+        /// Wavelengths above `original / low` are divided.
+        low_freq_factor: f64,
+        /// Wavelengths below `original / high` are kept.
+        high_freq_factor: f64,
+        /// Context the model was trained on.
+        original_max_position_embeddings: usize,
+    },
+    /// YaRN (Peng et al., 2023).
+    Yarn {
+        /// Ratio of the new context to the old.
+        factor: f64,
+        /// Rotations above which a dimension is not interpolated.
+        #[serde(default = "yarn_beta_fast")]
+        beta_fast: f64,
+        /// Rotations below which a dimension is fully interpolated.
+        #[serde(default = "yarn_beta_slow")]
+        beta_slow: f64,
+        /// Scale of cos and sin; `0.1 ln(factor) + 1` when absent.
+        attention_factor: Option<f64>,
+        /// Context the model was trained on; the configuration's when absent.
+        original_max_position_embeddings: Option<usize>,
+    },
+}
+
+fn yarn_beta_fast() -> f64 {
+    32.0
+}
+
+fn yarn_beta_slow() -> f64 {
+    1.0
+}
+
+/// Rotary embedding of heads of one width.
+#[derive(Clone, Debug)]
+pub struct Rope {
+    head_dim: usize,
+    theta: f64,
+    max_positions: usize,
+    scaling: RopeScaling,
+}
+
+/// Cosines and sines for the tokens of one forward pass, shared by all layers.
+#[derive(Clone, Debug)]
+pub struct Rotation {
+    /// `[b or 1, 1, t, k]`
+    cos: Tensor<4>,
+    /// `[b or 1, 1, t, k]`
+    sin: Tensor<4>,
+}
+
+impl Rope {
+    /// For heads of width `head_dim` with base `theta`.
+    pub fn new(head_dim: usize, theta: f64, max_positions: usize, scaling: RopeScaling) -> Self {
+        Self { head_dim, theta, max_positions, scaling }
+    }
+
+    /// The rotation of tokens at `positions`, one list per row (or one for all rows).
+    ///
+    /// # Panics
+    /// If the lists differ in length.
+    pub fn at(&self, positions: &[Vec<usize>], dtype: DType, device: &Device) -> Rotation {
+        let tokens = positions.first().map_or(0, Vec::len);
+        assert!(positions.iter().all(|row| row.len() == tokens), "rows of unequal length");
+        let longest = positions.iter().flatten().max().map_or(0, |last| last + 1);
+        let (frequencies, scale) = self.frequencies(longest);
+        let mut cos = Vec::with_capacity(positions.len() * tokens * self.head_dim);
+        let mut sin = Vec::with_capacity(cos.capacity());
+        for &position in positions.iter().flatten() {
+            // The two halves of a head share their angles.
+            for frequency in frequencies.iter().chain(&frequencies) {
+                let angle = position as f32 * frequency;
+                cos.push(angle.cos() * scale);
+                sin.push(angle.sin() * scale);
+            }
+        }
+        let shape = [positions.len(), 1, tokens, self.head_dim];
+        let tensor = |values| Tensor::from_data(TensorData::new(values, shape), (device, dtype));
+        Rotation { cos: tensor(cos), sin: tensor(sin) }
+    }
+
+    /// Angle per position for each half-head dimension, and the scale of cos and sin.
+    fn frequencies(&self, longest: usize) -> (Vec<f32>, f32) {
+        let plain = |theta: f64| {
+            (0..self.head_dim / 2)
+                .map(move |i| theta.powf(-2.0 * i as f64 / self.head_dim as f64))
+                .collect::<Vec<f64>>()
+        };
+        let mut scale = 1.0;
+        let frequencies = match self.scaling {
+            RopeScaling::Default => plain(self.theta),
+            RopeScaling::Linear { factor } => {
+                plain(self.theta).into_iter().map(|f| f / factor).collect()
+            }
+            RopeScaling::Dynamic { factor } => {
+                let stretch = longest.max(self.max_positions) as f64 / self.max_positions as f64;
+                let dim = self.head_dim as f64;
+                let grown = (factor * stretch - (factor - 1.0)).powf(dim / (dim - 2.0));
+                plain(self.theta * grown)
+            }
+            RopeScaling::Llama3 {
+                factor,
+                low_freq_factor,
+                high_freq_factor,
+                original_max_position_embeddings,
+            } => {
+                let original = original_max_position_embeddings as f64;
+                let blend = |frequency: f64| {
+                    let rotations = original * frequency / TAU;
+                    let kept = (rotations - low_freq_factor) / (high_freq_factor - low_freq_factor);
+                    let kept = kept.clamp(0.0, 1.0);
+                    kept * frequency + (1.0 - kept) * frequency / factor
+                };
+                plain(self.theta).into_iter().map(blend).collect()
+            }
+            RopeScaling::Yarn {
+                factor,
+                beta_fast,
+                beta_slow,
+                attention_factor,
+                original_max_position_embeddings,
+            } => {
+                scale = attention_factor.unwrap_or(0.1 * factor.ln() + 1.0);
+                let original = original_max_position_embeddings.unwrap_or(self.max_positions);
+                let dim = self.head_dim as f64;
+                // The dimension that turns `rotations` times over the original context.
+                let turning = |rotations: f64| {
+                    dim * (original as f64 / (rotations * TAU)).ln() / (2.0 * self.theta.ln())
+                };
+                let low = turning(beta_fast).floor().max(0.0);
+                let high = turning(beta_slow).ceil().min(dim - 1.0);
+                let span = if high > low { high - low } else { 0.001 };
+                let blend = |(i, frequency): (usize, f64)| {
+                    let interpolated = ((i as f64 - low) / span).clamp(0.0, 1.0);
+                    frequency / factor * interpolated + frequency * (1.0 - interpolated)
+                };
+                plain(self.theta).into_iter().enumerate().map(blend).collect()
+            }
+        };
+        (frequencies.into_iter().map(|f| f as f32).collect(), scale as f32)
+    }
+}
+
+impl Rotation {
+    /// Rotates queries or keys.
+    ///
+    /// # Shapes
+    /// - input and output: `[b, h, t, k]`
+    pub fn apply(&self, x: Tensor<4>) -> Tensor<4> {
+        let half = x.dims()[3] / 2;
+        let first = x.clone().narrow(3, 0, half);
+        let second = x.clone().narrow(3, half, half);
+        let turned = Tensor::cat(vec![second.neg(), first], 3);
+        x * self.cos.clone() + turned * self.sin.clone()
+    }
+}

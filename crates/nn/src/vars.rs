@@ -1,0 +1,202 @@
+//! Where a layer's parameters come from: a checkpoint or a seeded draw.
+
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use burn::{DType, Device, Tensor, TensorData};
+use rand::{Rng, RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+use crate::{Error, Linear, Param, Params, Result, param::ParamCell};
+
+/// Named tensors that a model can be built from.
+pub trait TensorSource: Send + Sync {
+    /// For messages: the file or directory.
+    fn describe(&self) -> String;
+    /// All names.
+    fn names(&self) -> Vec<String>;
+    /// The shape, if the tensor exists.
+    fn shape(&self, name: &str) -> Option<Vec<usize>>;
+    /// The values as `f32`, row-major.
+    ///
+    /// # Errors
+    /// If the file cannot be read there.
+    fn read(&self, name: &str) -> Result<Vec<f32>>;
+}
+
+/// How a parameter starts when there is no checkpoint.
+#[derive(Clone, Copy, Debug)]
+pub enum Init {
+    /// All zero.
+    Zeros,
+    /// All one.
+    Ones,
+    /// Normal with this standard deviation.
+    Normal(f32),
+    /// Uniform in ±bound.
+    Uniform(f32),
+}
+
+enum Origin {
+    Checkpoint(Box<dyn TensorSource>),
+    Seed(Mutex<ChaCha8Rng>),
+}
+
+struct Shared {
+    origin: Origin,
+    device: Device,
+    dtype: DType,
+    built: Mutex<Params>,
+}
+
+/// A place in the tree of names, from which layers take their parameters.
+#[derive(Clone)]
+pub struct Vars {
+    shared: Arc<Shared>,
+    prefix: String,
+}
+
+impl Vars {
+    fn new(origin: Origin, device: &Device, dtype: DType) -> Self {
+        let shared = Shared {
+            origin,
+            device: device.clone(),
+            dtype,
+            built: Mutex::default(),
+        };
+        Self { shared: Arc::new(shared), prefix: String::new() }
+    }
+
+    /// Parameters from a checkpoint, converted to `dtype`.
+    pub fn load(source: impl TensorSource + 'static, device: &Device, dtype: DType) -> Self {
+        Self::new(Origin::Checkpoint(Box::new(source)), device, dtype)
+    }
+
+    /// Parameters drawn from a seed, in `f32`.
+    pub fn random(seed: u64, device: &Device) -> Self {
+        let rng = Mutex::new(ChaCha8Rng::seed_from_u64(seed));
+        Self::new(Origin::Seed(rng), device, DType::F32)
+    }
+
+    /// The place `segment` below this one.
+    pub fn at(&self, segment: impl std::fmt::Display) -> Self {
+        Self { shared: self.shared.clone(), prefix: self.full(&segment.to_string()) }
+    }
+
+    /// The device the parameters live on.
+    pub fn device(&self) -> &Device {
+        &self.shared.device
+    }
+
+    /// The number kind that the parameters are held in.
+    pub fn dtype(&self) -> DType {
+        self.shared.dtype
+    }
+
+    /// Whether the checkpoint has a tensor here; always true for a seeded draw.
+    pub fn has(&self, name: &str) -> bool {
+        match &self.shared.origin {
+            Origin::Checkpoint(source) => source.shape(&self.full(name)).is_some(),
+            Origin::Seed(_) => true,
+        }
+    }
+
+    /// Takes the parameter `name` of this place.
+    ///
+    /// # Errors
+    /// If the checkpoint lacks it or gives it another shape.
+    pub fn param<const D: usize>(
+        &self,
+        name: &str,
+        shape: [usize; D],
+        init: Init,
+    ) -> Result<Param<D>> {
+        let name = self.full(name);
+        let values = match &self.shared.origin {
+            Origin::Checkpoint(source) => read(source.as_ref(), &name, &shape)?,
+            Origin::Seed(rng) => {
+                let mut rng = rng.lock().unwrap_or_else(PoisonError::into_inner);
+                init.draw(shape.iter().product(), &mut *rng)
+            }
+        };
+        let data = TensorData::new(values, [shape.iter().product::<usize>()]);
+        let value = Tensor::from_data(data, (&self.shared.device, self.shared.dtype));
+        let cell = ParamCell::new(name, shape.to_vec(), value);
+        self.built().extend([cell.clone()]);
+        Ok(Param::new(cell))
+    }
+
+    /// Ends the building: gives all parameters taken so far.
+    ///
+    /// # Errors
+    /// If the checkpoint has tensors that nobody took.
+    pub fn finish(&self) -> Result<Params> {
+        let params = std::mem::take(&mut *self.built());
+        if let Origin::Checkpoint(source) = &self.shared.origin {
+            let taken: BTreeSet<&str> = params.iter().map(|cell| cell.name()).collect();
+            let mut extra = source.names();
+            extra.retain(|name| !taken.contains(name.as_str()));
+            if let Some(first) = extra.first() {
+                return Err(Error::Extra {
+                    source_name: source.describe(),
+                    count: extra.len(),
+                    first: first.clone(),
+                });
+            }
+        }
+        Ok(params)
+    }
+
+    /// Adds a linear map to the list that adapters are wrapped around.
+    pub(crate) fn register(&self, linear: &Linear) {
+        self.built().push_linear(linear.clone());
+    }
+
+    fn full(&self, name: &str) -> String {
+        match (self.prefix.is_empty(), name.is_empty()) {
+            (true, _) => name.to_owned(),
+            (_, true) => self.prefix.clone(),
+            _ => format!("{}.{name}", self.prefix),
+        }
+    }
+
+    fn built(&self) -> std::sync::MutexGuard<'_, Params> {
+        self.shared.built.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn read(source: &dyn TensorSource, name: &str, shape: &[usize]) -> Result<Vec<f32>> {
+    let found = source.shape(name).ok_or_else(|| Error::Missing {
+        source_name: source.describe(),
+        name: name.to_owned(),
+        expected: shape.to_vec(),
+    })?;
+    if found != shape {
+        return Err(Error::Shape {
+            source_name: source.describe(),
+            name: name.to_owned(),
+            found,
+            expected: shape.to_vec(),
+        });
+    }
+    source.read(name)
+}
+
+impl Init {
+    fn draw(self, len: usize, rng: &mut impl Rng) -> Vec<f32> {
+        match self {
+            Self::Zeros => vec![0.0; len],
+            Self::Ones => vec![1.0; len],
+            Self::Uniform(bound) => (0..len).map(|_| rng.random_range(-bound..=bound)).collect(),
+            Self::Normal(std) => (0..len).map(|_| std * standard_normal(rng)).collect(),
+        }
+    }
+}
+
+/// One draw from N(0, 1) by Box and Muller's transform.
+fn standard_normal(rng: &mut impl Rng) -> f32 {
+    let radius = (-2.0 * (1.0 - rng.random::<f32>()).ln()).sqrt();
+    radius * (std::f32::consts::TAU * rng.random::<f32>()).cos()
+}
