@@ -119,6 +119,7 @@ enum Next {
 struct Entry<'a> {
     name: &'a str,
     kind: Kind,
+    size: u64,
     body: &'a mut dyn Read,
 }
 
@@ -156,13 +157,14 @@ fn walk_zip(archive: &Path, file: File, limits: &Limits, visit: Visit) -> Result
     count(archive, zip.len() as u64, limits)?;
     for index in 0..zip.len() {
         let mut entry = zip.by_index(index).map_err(|e| broken(archive, e))?;
-        let name = entry.name().to_owned();
+        let name = entry.name().map_err(|e| broken(archive, e))?.into_owned();
         let kind = match (entry.is_symlink(), entry.is_dir()) {
             (true, _) => Kind::Link,
             (_, true) => Kind::Dir,
             _ => Kind::File,
         };
-        if let Next::Stop = visit(&mut Entry { name: &name, kind, body: &mut entry })? {
+        let size = entry.size();
+        if let Next::Stop = visit(&mut Entry { name: &name, kind, size, body: &mut entry })? {
             break;
         }
     }
@@ -182,10 +184,14 @@ fn walk_tar(archive: &Path, file: File, limits: &Limits, visit: Visit) -> Result
             kind if kind.is_file() || kind.is_contiguous() => Kind::File,
             _ => Kind::Link,
         };
-        if let Next::Stop = visit(&mut Entry { name: &name, kind, body: &mut entry })? {
-            break;
+        let size = entry.size();
+        if let Next::Stop = visit(&mut Entry { name: &name, kind, size, body: &mut entry })? {
+            return Ok(());
         }
     }
+    // The tar ends before the gzip stream does: its checksum comes last.
+    let mut rest = tar.into_inner().take(limits.total);
+    std::io::copy(&mut rest, &mut std::io::sink()).map_err(|e| broken(archive, e))?;
     Ok(())
 }
 
@@ -214,6 +220,13 @@ fn write(archive: &Path, entry: &mut Entry, target: &Path, limit: u64) -> Result
             archive: archive.into(),
             what: format!("{:?}", entry.name),
             limit,
+        });
+    }
+    if written != entry.size {
+        return Err(Error::Length {
+            what: inside.display().to_string(),
+            expected: entry.size,
+            found: written,
         });
     }
     Ok((hasher.finish(), written))
@@ -357,6 +370,19 @@ pub(crate) mod tests {
             let error = extract_all(&path, &dir.path().join("out"), &limits).unwrap_err();
             assert!(error.to_string().contains("number of entries"), "{error}");
         }
+    }
+
+    #[test]
+    fn a_tar_cut_inside_a_whole_gzip_stream_is_an_error() {
+        let mut tar = Vec::new();
+        let whole = tgz_of(&[("a", &[7; 4000])]);
+        MultiGzDecoder::new(&whole[..]).read_to_end(&mut tar).unwrap();
+        let mut gz = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        gz.write_all(&tar[..2000]).unwrap();
+        let (dir, path) = with(&gz.finish().unwrap());
+        let target = dir.path().join("x");
+        assert!(extract(&path, "a", &target, &Limits::default()).is_err());
+        assert!(extract_all(&path, &dir.path().join("out"), &Limits::default()).is_err());
     }
 
     #[test]
