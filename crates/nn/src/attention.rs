@@ -53,7 +53,6 @@ pub struct Attention {
     out: Linear,
     heads: usize,
     kv_heads: usize,
-    head_dim: usize,
 }
 
 impl Attention {
@@ -77,7 +76,6 @@ impl Attention {
             out: Linear::new(&vars.at(o), heads * head_dim, dim, config.out_bias)?,
             heads,
             kv_heads,
-            head_dim,
         })
     }
 
@@ -128,22 +126,37 @@ impl Attention {
         value: Tensor<4>,
         bias: Option<&Tensor<4>>,
     ) -> Tensor<3> {
-        let [b, h, t, k] = query.dims();
-        let s = key.dims()[2];
         let groups = self.heads / self.kv_heads;
         let (key, value) = (repeat_heads(key, groups), repeat_heads(value, groups));
-        let bias = bias.map(|bias| bias.clone().expand([b, h, t, s]));
-        let options = AttentionModuleOptions {
-            scale: Some(1.0 / (self.head_dim as f64).sqrt()),
-            ..Default::default()
-        };
-        let out = module::attention(query, key, value, None, bias, options); // [b, h, t, k]
-        self.out.forward(out.swap_dims(1, 2).reshape([b, t, h * k]))
+        self.out.forward(attend(query, key, value, bias))
     }
 }
 
+/// `softmax(Q Kᵀ / √k + bias) V` for heads split already, joined again: for layers whose maps
+/// are not [`Attention`]'s.
+///
+/// # Shapes
+/// - query: `[b, h, t, k]`
+/// - key, value: `[b, h, s, k]`
+/// - bias: `[b or 1, 1, t, s]`
+/// - output: `[b, t, h·k]`
+pub fn attend(
+    query: Tensor<4>,
+    key: Tensor<4>,
+    value: Tensor<4>,
+    bias: Option<&Tensor<4>>,
+) -> Tensor<3> {
+    let [b, h, t, k] = query.dims();
+    let s = key.dims()[2];
+    let bias = bias.map(|bias| bias.clone().expand([b, h, t, s]));
+    let options =
+        AttentionModuleOptions { scale: Some(1.0 / (k as f64).sqrt()), ..Default::default() };
+    let out = module::attention(query, key, value, None, bias, options); // [b, h, t, k]
+    out.swap_dims(1, 2).reshape([b, t, h * k])
+}
+
 /// `[b, t, h·k]` to `[b, h, t, k]`
-fn split_heads(x: Tensor<3>, heads: usize) -> Tensor<4> {
+pub fn split_heads(x: Tensor<3>, heads: usize) -> Tensor<4> {
     let [b, t, d] = x.dims();
     x.reshape([b, t, heads, d / heads]).swap_dims(1, 2)
 }

@@ -33,6 +33,8 @@ pub enum Init {
     Zeros,
     /// All one.
     Ones,
+    /// All this value.
+    Constant(f32),
     /// Normal with this standard deviation.
     Normal(f32),
     /// Uniform in ±bound.
@@ -83,6 +85,11 @@ impl Vars {
     /// The place `segment` below this one.
     pub fn at(&self, segment: impl std::fmt::Display) -> Self {
         Self { shared: self.shared.clone(), prefix: self.full(&segment.to_string()) }
+    }
+
+    /// The full name of this place; empty at the root.
+    pub fn path(&self) -> &str {
+        &self.prefix
     }
 
     /// The device the parameters live on.
@@ -189,6 +196,7 @@ impl Init {
         match self {
             Self::Zeros => vec![0.0; len],
             Self::Ones => vec![1.0; len],
+            Self::Constant(value) => vec![value; len],
             Self::Uniform(bound) => (0..len).map(|_| rng.random_range(-bound..=bound)).collect(),
             Self::Normal(std) => (0..len).map(|_| std * standard_normal(rng)).collect(),
         }
