@@ -39,6 +39,14 @@ pub enum Error {
         /// What was wrong and what to do.
         reason: String,
     },
+    /// A sample cannot be rendered or encoded.
+    #[error("sample {id}: {reason}")]
+    Sample {
+        /// The sample's [`id`](crate::sample::Sample::id).
+        id: String,
+        /// What was wrong and what was expected.
+        reason: String,
+    },
     /// A package of pictures or text could not be fetched.
     #[error(transparent)]
     Hub(#[from] quintet_hub::Error),
