@@ -108,11 +108,16 @@ pub(crate) fn publish(from: &Path, to: &Path) -> Result<()> {
         fs::create_dir_all(parent).map_err(Error::io(parent))?;
     }
     if from.is_file() {
-        // Without this a power cut after the rename can leave a name with no bytes behind it.
-        let file = File::options().append(true).open(from).map_err(Error::io(from))?;
-        file.sync_all().map_err(Error::io(from))?;
+        sync(from)?;
     }
     fs::rename(from, to).map_err(Error::io(to))
+}
+
+/// Waits until a file's bytes are on the disk: without it a power cut after a rename can leave a
+/// name with no bytes behind it.
+pub(crate) fn sync(path: &Path) -> Result<()> {
+    let file = File::options().append(true).open(path).map_err(Error::io(path))?;
+    file.sync_all().map_err(Error::io(path))
 }
 
 #[cfg(test)]

@@ -111,6 +111,70 @@ pub enum Error {
         /// The limit, in bytes or files.
         limit: u64,
     },
+    /// The hub refused.
+    #[error("{url}: HTTP {status}: {advice}")]
+    Http {
+        /// What was asked for.
+        url: String,
+        /// The status code.
+        status: u16,
+        /// What to do.
+        advice: String,
+    },
+    /// The hub could not be reached, or the connection kept breaking.
+    #[error("{url}: {reason}; what arrived is kept, run it again to go on")]
+    Network {
+        /// What was asked for.
+        url: String,
+        /// Why.
+        reason: String,
+    },
+    /// A repository of the hub that does not hold a model in a known layout.
+    #[error("{repo}: {reason}")]
+    Repo {
+        /// The repository.
+        repo: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// Something is not on this machine and fetching is switched off.
+    #[error("{what} is not on this machine, and fetching is switched off (offline)")]
+    Offline {
+        /// The model.
+        what: String,
+    },
+    /// A bundled model whose files are not where they are looked for.
+    #[error(
+        "the bundled model {name:?} was not found in {looked}: run inside the repository, or set \
+         QUINTET_CHECKPOINTS to its checkpoints folder"
+    )]
+    NotBundled {
+        /// Its name.
+        name: String,
+        /// The folders looked in.
+        looked: String,
+    },
+    /// A text that names no model.
+    #[error(
+        "no model {model:?}: not a path that exists, not one of {keys}, and not a hub name \
+         (owner/name)"
+    )]
+    UnknownModel {
+        /// What was given.
+        model: String,
+        /// The keys there are.
+        keys: String,
+    },
+    /// Both sources of a model failed.
+    #[error("{model} from its package: {package}\n{model} from the hub: {hub}")]
+    BothSources {
+        /// The model's key.
+        model: String,
+        /// How the package failed.
+        package: Box<Error>,
+        /// How the hub failed.
+        hub: Box<Error>,
+    },
 }
 
 impl Error {

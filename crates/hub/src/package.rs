@@ -11,7 +11,9 @@ use crate::archive::{self, Limits};
 use crate::cache::{self, Held};
 use crate::{Cache, Error, Progress, Result, digest};
 
-mod client;
+pub(crate) mod client;
+
+use client::Clients;
 
 /// Who publishes a package.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -104,7 +106,7 @@ impl Package {
     /// # Errors
     /// As [`archive`](Self::archive), and when the archive does not hold the file.
     pub fn file(&self, member: &str) -> Result<PathBuf> {
-        self.file_in(&Cache::from_env()?, member, None, Progress::auto())
+        self.file_in(&Cache::from_env()?, member, Progress::auto())
     }
 
     /// [`archive`](Self::archive) in a chosen cache.
@@ -112,7 +114,7 @@ impl Package {
     /// # Errors
     /// As [`archive`](Self::archive).
     pub fn archive_in(&self, cache: &Cache, progress: Progress) -> Result<PathBuf> {
-        self.archive_by(cache, client::ways(self.registry), progress)
+        self.archive_by(cache, &Clients::default(), progress)
     }
 
     /// [`unpack`](Self::unpack) in a chosen cache.
@@ -136,17 +138,11 @@ impl Package {
         Ok(target)
     }
 
-    /// [`file`](Self::file) in a chosen cache; with `sha256` the extracted file is checked too.
+    /// [`file`](Self::file) in a chosen cache.
     ///
     /// # Errors
-    /// As [`file`](Self::file), and [`Error::Sha256`] when the file has another digest.
-    pub fn file_in(
-        &self,
-        cache: &Cache,
-        member: &str,
-        sha256: Option<&str>,
-        progress: Progress,
-    ) -> Result<PathBuf> {
+    /// As [`file`](Self::file).
+    pub fn file_in(&self, cache: &Cache, member: &str, progress: Progress) -> Result<PathBuf> {
         let entry = cache.root().join(self.entry()?);
         let below = archive::relative(member).map_err(|reason| Error::UnsafeMember {
             archive: entry.clone(),
@@ -162,10 +158,7 @@ impl Package {
         if !target.is_file() {
             let scratch = held.scratch()?;
             let part = scratch.path().join("file");
-            let found = archive::extract(&archive, member, &part, &Limits::default())?;
-            if let Some(expected) = sha256 {
-                digest::check(format!("{self}: {member}"), expected, &found)?;
-            }
+            archive::extract(&archive, member, &part, &Limits::default())?;
             cache::publish(&part, &target)?;
         }
         Ok(target)
@@ -183,10 +176,10 @@ impl Package {
         }
     }
 
-    fn archive_by(
+    pub(crate) fn archive_by(
         &self,
         cache: &Cache,
-        ways: &[client::Way],
+        clients: &Clients,
         progress: Progress,
     ) -> Result<PathBuf> {
         let target = cache.root().join(self.entry()?).join("archive");
@@ -195,7 +188,7 @@ impl Package {
         }
         let held = cache.hold(&self.entry()?)?;
         if !target.is_file() {
-            self.download(&held, ways, &target, progress)?;
+            self.download(&held, clients, &target, progress)?;
         }
         Ok(target)
     }
@@ -203,12 +196,12 @@ impl Package {
     fn download(
         &self,
         held: &Held,
-        ways: &[client::Way],
+        clients: &Clients,
         target: &Path,
         progress: Progress,
     ) -> Result<()> {
         let scratch = held.scratch()?;
-        let arrived = client::fetch(self, ways, scratch.path(), progress)?;
+        let arrived = client::fetch(self, clients, scratch.path(), progress)?;
         let found = digest::of_file(&arrived)?;
         digest::check(self.to_string(), &self.sha256, &found)?;
         cache::publish(&arrived, target)

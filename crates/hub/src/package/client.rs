@@ -10,7 +10,7 @@ use super::{Package, Registry};
 use crate::{Error, Progress, Result};
 
 /// One way to start a client: the program and the words before its own arguments.
-pub(super) type Way = &'static [&'static str];
+pub(crate) type Way = &'static [&'static str];
 
 const PIP: &[Way] = &[&["pip"], &["pip3"], &["python3", "-m", "pip"], &["python", "-m", "pip"]];
 // npm is a script on Windows, which is not found by its bare name.
@@ -19,20 +19,30 @@ const NPM: &[Way] = if cfg!(windows) { &[&["npm.cmd"]] } else { &[&["npm"]] };
 /// How much of what a failed client printed is shown.
 const TAIL: u64 = 1500;
 
-pub(super) fn ways(registry: Registry) -> &'static [Way] {
-    match registry {
-        Registry::PyPi => PIP,
-        Registry::Npm => NPM,
+/// How each registry's client is started, in order of preference.
+#[derive(Clone, Copy)]
+pub(crate) struct Clients {
+    pub(crate) pip: &'static [Way],
+    pub(crate) npm: &'static [Way],
+}
+
+impl Default for Clients {
+    fn default() -> Self {
+        Self { pip: PIP, npm: NPM }
     }
 }
 
 /// Downloads into `scratch` and gives the archive, not checked yet.
 pub(super) fn fetch(
     package: &Package,
-    ways: &[Way],
+    clients: &Clients,
     scratch: &Path,
     progress: Progress,
 ) -> Result<PathBuf> {
+    let ways = match package.registry {
+        Registry::PyPi => clients.pip,
+        Registry::Npm => clients.npm,
+    };
     let mut command = find(ways).ok_or_else(|| missing(package))?;
     let out = scratch.join("out");
     fs::create_dir(&out).map_err(Error::io(&out))?;
