@@ -1,0 +1,64 @@
+//! Drawing styles: the emoji sets that draw the same names differently.
+
+/// A drawing style. Training and validation are split by style, so that a score measures
+/// whether a name was learnt and not whether a picture was remembered.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum Style {
+    /// Noto Emoji (Google), shaded.
+    Noto,
+    /// Noto Emoji as drawn until 2017.
+    NotoV1,
+    /// Fluent Emoji Flat (Microsoft).
+    Fluent,
+    /// Twemoji (Twitter), flat.
+    Twemoji,
+    /// OpenMoji, black outlines.
+    Openmoji,
+}
+
+impl Style {
+    /// Every style.
+    pub const ALL: [Style; 5] =
+        [Style::Noto, Style::NotoV1, Style::Fluent, Style::Twemoji, Style::Openmoji];
+
+    /// Its name in files and on the command line.
+    pub fn key(self) -> &'static str {
+        match self {
+            Style::Noto => "noto",
+            Style::NotoV1 => "noto-v1",
+            Style::Fluent => "fluent",
+            Style::Twemoji => "twemoji",
+            Style::Openmoji => "openmoji",
+        }
+    }
+}
+
+impl std::fmt::Display for Style {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.key())
+    }
+}
+
+impl std::str::FromStr for Style {
+    type Err = String;
+
+    fn from_str(s: &str) -> Result<Self, String> {
+        Style::ALL.into_iter().find(|style| style.key() == s).ok_or_else(|| {
+            let known = Style::ALL.map(Style::key).join(", ");
+            format!("{s:?} is no drawing style; there are {known}")
+        })
+    }
+}
+
+/// Which half of the fonts and background photos a picture may use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Split {
+    /// For training.
+    Train,
+    /// Held out.
+    Validation,
+}
