@@ -77,7 +77,7 @@ pub fn encode(
     let job = Job { tokenizer, template, sample, options };
     let (mut text, mut answers) = job.render_answers()?;
     if options.append_eos {
-        job.append_eos(&mut text, &mut answers);
+        job.append_eos(&mut text, &mut answers)?;
     }
     let encoding = job.tokenize(&text)?;
     let supervised = supervised(tokenizer, &encoding, &answers);
@@ -178,21 +178,20 @@ impl Job<'_> {
         Ok((whole, answers))
     }
 
-    /// Ends the last answer with `eos_token`, unless the template did or someone speaks after it.
-    fn append_eos(&self, text: &mut String, answers: &mut [Range<usize>]) {
+    /// Ends the last answer with `eos_token`, unless the template ended it with a special token or
+    /// someone speaks after it.
+    fn append_eos(&self, text: &mut String, answers: &mut [Range<usize>]) -> Result<()> {
         let (Some(eos), Some(last)) = (&self.tokenizer.special().eos, answers.last_mut()) else {
-            return;
+            return Ok(());
         };
         let answer = text.get(last.clone()).unwrap_or_default().trim_end();
-        let stops = &self.tokenizer.special().stop;
-        let ended = stops
-            .iter()
-            .filter_map(|&id| self.tokenizer.token(id))
-            .any(|stop| answer.ends_with(&stop));
+        let ids = self.tokenizer.encode(answer, false).map_err(|e| self.fail(e.to_string()))?;
+        let ended = ids.last().is_some_and(|&id| self.tokenizer.is_special(id));
         if last.end == text.len() && !ended {
             text.push_str(&eos.text);
             last.end = text.len();
         }
+        Ok(())
     }
 
     /// As `transformers` does: a tokenizer's template writes BOS itself; a processor's text gets
@@ -205,12 +204,7 @@ impl Job<'_> {
     }
 
     /// Repeats each placeholder for its medium's feature tokens.
-    fn expand(
-        &self,
-        ids: Vec<u32>,
-        supervised: Vec<bool>,
-        features: &Features,
-    ) -> Result<Encoded> {
+    fn expand(&self, ids: Vec<u32>, supervised: Vec<bool>, features: &Features) -> Result<Encoded> {
         let placeholders = &self.options.placeholders;
         let image = self.tokenizer.id(&placeholders.image);
         let video = self.tokenizer.id(&placeholders.video);

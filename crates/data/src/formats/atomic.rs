@@ -11,7 +11,10 @@ use tempfile::NamedTempFile;
 use crate::{Error, Result};
 
 /// Writes through `fill` to a temporary file beside `path`, then renames it.
-pub(crate) fn write(
+///
+/// # Errors
+/// If `fill` fails or the disk does; what was at `path` is then untouched.
+pub fn write(
     path: &Path,
     fill: impl FnOnce(&mut BufWriter<&mut std::fs::File>) -> Result<()>,
 ) -> Result<()> {
@@ -51,13 +54,13 @@ fn make_readable(_: &NamedTempFile) -> std::io::Result<()> {
 }
 
 /// Writes bytes.
-pub(crate) fn write_bytes(path: &Path, bytes: &[u8]) -> Result<()> {
+pub fn write_bytes(path: &Path, bytes: &[u8]) -> Result<()> {
     let io = |source| Error::Io { path: path.to_owned(), source };
     write(path, |writer| writer.write_all(bytes).map_err(io))
 }
 
 /// Writes indented JSON.
-pub(crate) fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
+pub fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
     write(path, |writer| {
         serde_json::to_writer_pretty(&mut *writer, value)
             .map_err(|e| Error::Io { path: path.to_owned(), source: e.into() })

@@ -3,7 +3,7 @@
 //! Readers are lazy: opening a dataset finds its rows, [`Dataset::get`] parses one. No picture is
 //! decoded here.
 
-pub(crate) mod atomic;
+pub mod atomic;
 pub mod coco;
 pub mod llava;
 pub mod parquet;

@@ -11,13 +11,17 @@ use serde_json::{Map, Value, json};
 use super::{Special, SpecialTokens, Tokenizer};
 use crate::{Error, Result};
 
-/// GPT-2's pattern without its last alternative, as `llama.cpp` writes it for its default rule.
+/// GPT-2's pattern.
 const GPT2_SPLIT: &str =
     r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+";
 /// Qwen2: digits one by one.
 const QWEN2_SPLIT: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
 /// LLaMA 3: digits in groups of up to three.
 pub(super) const LLAMA3_SPLIT: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
+
+/// SentencePiece makes pieces of 16 characters unless told otherwise; trying every cut of a hostile
+/// megabyte would not end.
+const MAX_PIECE: usize = 1024;
 
 /// Token types of GGUF.
 const CONTROL: i32 = 3;
@@ -87,7 +91,7 @@ fn build(vocab: &GgufVocab, origin: &Path) -> std::result::Result<Tokenizer, Str
     };
     let mut document = match vocab.model.as_str() {
         "gpt2" => byte_level(vocab)?,
-        "llama" => sentencepiece(vocab, special.unk.as_ref()),
+        "llama" => sentencepiece(vocab, special.unk.as_ref())?,
         other => {
             return Err(format!(
                 "tokenizer.ggml.model is {other:?}; supported are \"gpt2\" and \"llama\""
@@ -147,13 +151,6 @@ fn byte_level(vocab: &GgufVocab) -> std::result::Result<Map<String, Value>, Stri
     let bytes = json!({
         "type": "ByteLevel", "add_prefix_space": false, "trim_offsets": false, "use_regex": false,
     });
-    let mut merges = Vec::with_capacity(vocab.merges.len());
-    for (i, merge) in vocab.merges.iter().enumerate() {
-        let (left, right) = merge.split_once(' ').ok_or_else(|| {
-            format!("tokenizer.ggml.merges, entry {i}: {merge:?} is not two tokens and a space")
-        })?;
-        merges.push(json!([left, right]));
-    }
     let mut pre_tokenizers = steps;
     pre_tokenizers.push(bytes.clone());
     let normalizer = if pre == "qwen2" { json!({"type": "NFC"}) } else { Value::Null };
@@ -162,12 +159,15 @@ fn byte_level(vocab: &GgufVocab) -> std::result::Result<Map<String, Value>, Stri
         ("pre_tokenizer".into(), json!({"type": "Sequence", "pretokenizers": pre_tokenizers})),
         ("post_processor".into(), bytes.clone()),
         ("decoder".into(), bytes),
-        ("model".into(), bpe(vocab, merges.into(), None, pre == "llama-bpe", false)),
+        ("model".into(), bpe(vocab, merges_from_file(vocab)?, None, pre == "llama-bpe", false)),
     ]))
 }
 
 /// SentencePiece BPE as `transformers` converts it (`LlamaConverter`).
-fn sentencepiece(vocab: &GgufVocab, unk: Option<&Special>) -> Map<String, Value> {
+fn sentencepiece(
+    vocab: &GgufVocab,
+    unk: Option<&Special>,
+) -> std::result::Result<Map<String, Value>, String> {
     let prefix = vocab.add_space_prefix.unwrap_or(true);
     let mut normalizers = Vec::new();
     let mut decoders = vec![
@@ -180,14 +180,25 @@ fn sentencepiece(vocab: &GgufVocab, unk: Option<&Special>) -> Map<String, Value>
         decoders.push(json!({"type": "Strip", "content": " ", "start": 1, "stop": 0}));
     }
     normalizers.push(json!({"type": "Replace", "pattern": {"String": " "}, "content": "▁"}));
-    let merges = merges_from_scores(vocab);
-    Map::from_iter([
+    let merges =
+        if vocab.merges.is_empty() { merges_from_scores(vocab) } else { merges_from_file(vocab)? };
+    Ok(Map::from_iter([
         ("normalizer".into(), json!({"type": "Sequence", "normalizers": normalizers})),
         ("pre_tokenizer".into(), Value::Null),
         ("post_processor".into(), Value::Null),
         ("decoder".into(), json!({"type": "Sequence", "decoders": decoders})),
         ("model".into(), bpe(vocab, merges, unk, false, true)),
-    ])
+    ]))
+}
+
+fn merges_from_file(vocab: &GgufVocab) -> std::result::Result<Value, String> {
+    let pair = |(i, merge): (usize, &String)| match merge.split_once(' ') {
+        Some((left, right)) => Ok(json!([left, right])),
+        None => Err(format!(
+            "tokenizer.ggml.merges, entry {i}: {merge:?} is not two tokens and a space"
+        )),
+    };
+    vocab.merges.iter().enumerate().map(pair).collect()
 }
 
 /// SentencePiece merges the pair whose union scores best: every way to split a piece into two
@@ -196,7 +207,8 @@ fn merges_from_scores(vocab: &GgufVocab) -> Value {
     let ids: HashMap<&str, usize> =
         vocab.tokens.iter().enumerate().map(|(id, token)| (token.as_str(), id)).collect();
     let mut merges: Vec<(f32, &str, &str)> = Vec::new();
-    for (id, token) in vocab.tokens.iter().enumerate() {
+    let pieces = vocab.tokens.iter().enumerate().filter(|(_, token)| token.len() <= MAX_PIECE);
+    for (id, token) in pieces {
         let score = vocab.scores.get(id).copied().unwrap_or(-(id as f32));
         let mut halves: Vec<(usize, usize, &str, &str)> = token
             .char_indices()

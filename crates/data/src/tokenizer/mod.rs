@@ -20,6 +20,7 @@ use crate::{Error, Result};
 pub struct Tokenizer {
     inner: Arc<tokenizers::Tokenizer>,
     special: SpecialTokens,
+    vocab_size: usize,
 }
 
 /// What [`Tokenizer::encode_with_offsets`] gives.
@@ -52,7 +53,7 @@ impl Tokenizer {
         })?;
         let mut inner = parse(&bytes, &path)?;
         let special = special::read(dir, &mut inner)?;
-        Ok(Self { inner: Arc::new(inner), special })
+        Ok(Self::new(inner, special))
     }
 
     /// Wraps a `tokenizer.json` held in memory; `origin` names it in error messages.
@@ -60,7 +61,13 @@ impl Tokenizer {
     /// # Errors
     /// The bytes are not a tokenizer.
     pub fn from_json(bytes: &[u8], origin: &Path, special: SpecialTokens) -> Result<Self> {
-        Ok(Self { inner: Arc::new(parse(bytes, origin)?), special })
+        Ok(Self::new(parse(bytes, origin)?, special))
+    }
+
+    fn new(inner: tokenizers::Tokenizer, special: SpecialTokens) -> Self {
+        let largest = inner.get_vocab(true).into_values().max();
+        let vocab_size = largest.map_or(0, |id| id as usize + 1);
+        Self { inner: Arc::new(inner), special, vocab_size }
     }
 
     /// The special tokens.
@@ -70,8 +77,7 @@ impl Tokenizer {
 
     /// The number of ids, added tokens included: the smallest embedding that fits.
     pub fn vocab_size(&self) -> usize {
-        let largest = self.inner.get_vocab(true).into_values().max();
-        largest.map_or(0, |id| id as usize + 1)
+        self.vocab_size
     }
 
     /// A token's id.
@@ -129,7 +135,7 @@ impl Tokenizer {
 impl std::fmt::Debug for Tokenizer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Tokenizer")
-            .field("vocab_size", &self.vocab_size())
+            .field("vocab_size", &self.vocab_size)
             .field("special", &self.special)
             .finish()
     }
