@@ -3,9 +3,12 @@
 //! Shapes: `b` batch, `t` text tokens, `v` visual tokens, `d` width.
 
 pub mod backbones;
+mod catalog;
 pub mod encoders;
 pub mod error;
 pub mod input_projectors;
 pub mod source;
+#[cfg(test)]
+mod testing;
 
 pub use error::{Error, Result};
