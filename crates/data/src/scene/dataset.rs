@@ -50,6 +50,11 @@ impl SceneDataset {
         let questions = self.asker.turns(&scene, self.turns, &mut rng);
         (scene, questions)
     }
+
+    /// Conversation number `i`, from its parts.
+    pub(super) fn conversation(&self, i: usize, scene: Scene, questions: &[Question]) -> Sample {
+        tasks::conversation(format!("{}/{i}", self.name), scene, questions)
+    }
 }
 
 impl Dataset for SceneDataset {
@@ -66,7 +71,7 @@ impl Dataset for SceneDataset {
             });
         }
         let (scene, questions) = self.scene(i);
-        Ok(tasks::conversation(format!("{}/{i}", self.name), scene, &questions))
+        Ok(self.conversation(i, scene, &questions))
     }
 
     fn name(&self) -> &str {

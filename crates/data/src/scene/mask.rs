@@ -1,5 +1,7 @@
 //! Exact outlines.
 
+use crate::formats::coco::{self, Rle};
+
 /// The pixels of an object that can be seen, as a bitmap of its bounding box.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mask {
@@ -55,23 +57,13 @@ impl Mask {
             .map(move |(i, _): (u32, _)| (x1 + i % width, y1 + i / width))
     }
 
-    /// COCO's uncompressed run lengths for a picture of `width` × `height`: column by column,
-    /// starting with pixels outside (`pycocotools`, `maskApi.c`).
-    pub fn coco_runs(&self, width: u32, height: u32) -> Vec<u32> {
-        let mut runs = Vec::new();
-        let (mut current, mut length) = (false, 0u32);
-        for x in 0..width {
-            for y in 0..height {
-                let bit = self.contains(x, y);
-                if bit != current {
-                    runs.push(length);
-                    (current, length) = (bit, 0);
-                }
-                length += 1;
-            }
-        }
-        runs.push(length);
-        runs
+    /// The mask in COCO's packed runs, for a picture of `width` × `height`.
+    ///
+    /// # Errors
+    /// When the picture is too large for COCO masks; the text says so.
+    pub fn coco(&self, width: u32, height: u32) -> Result<Rle, String> {
+        let whole = coco::Mask::from_fn(width, height, |x, y| self.contains(x, y))?;
+        Rle::encode(&whole).packed()
     }
 }
 
@@ -92,10 +84,10 @@ mod tests {
     }
 
     #[test]
-    fn runs_go_down_the_columns() {
-        let mask = Mask::collect([0, 0, 3, 2], |x, y| x == 1 || (x == 2 && y == 0)).unwrap();
-        assert_eq!(mask.coco_runs(3, 2), [2, 3, 1]);
-        let first = Mask::collect([0, 0, 2, 2], |x, y| x == 0 && y == 0).unwrap();
-        assert_eq!(first.coco_runs(2, 2), [0, 1, 3]);
+    fn coco_says_the_same() {
+        let mask = Mask::collect([0, 0, 30, 20], |x, y| (x * y) % 7 == 3).unwrap();
+        let back = mask.coco(40, 25).unwrap().decode().unwrap();
+        assert_eq!(back.area() as u32, mask.area());
+        assert!(mask.pixels().all(|(x, y)| back.get(x, y)));
     }
 }

@@ -46,7 +46,7 @@ pub(super) fn load() -> Result<[Vec<Photo>; 2]> {
             seen.push(subject);
         }
         // Pictures of one subject stay on one side of the split.
-        let half = if seen.len() % 5 == 0 { Split::Validation } else { Split::Train };
+        let half = if seen.len().is_multiple_of(5) { Split::Validation } else { Split::Train };
         let rgb = tile.pixels.iter().flat_map(|p| [p[0], p[1], p[2]]).collect();
         let Some(full) = RgbImage::from_raw(tile.width, tile.height, rgb) else { continue };
         let soft = defocus(&full);

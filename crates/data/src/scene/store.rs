@@ -1,14 +1,11 @@
 //! Finished tiles on disk, so that the next start takes a moment.
 
-use std::{
-    io::Write,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
 use super::tile::Tile;
-use crate::{Error, Result};
+use crate::{Result, formats::atomic};
 
 const MAGIC: &[u8; 8] = b"QTILES1\n";
 
@@ -36,19 +33,8 @@ pub(super) fn load_or_make(
         return Ok(tiles);
     }
     let tiles = make()?;
-    write(path, &encode(&tiles))
-        .map_err(|source| Error::Io { path: path.to_path_buf(), source })?;
+    atomic::write_bytes(path, &encode(&tiles))?;
     Ok(tiles)
-}
-
-fn write(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let folder = path.parent().unwrap_or(Path::new("."));
-    std::fs::create_dir_all(folder)?;
-    let mut file = tempfile::NamedTempFile::new_in(folder)?;
-    file.write_all(bytes)?;
-    file.as_file().sync_all()?;
-    file.persist(path)?;
-    Ok(())
 }
 
 fn encode(tiles: &[Tile]) -> Vec<u8> {
