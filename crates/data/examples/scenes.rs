@@ -3,12 +3,16 @@
 //! `cargo run --release -p quintet-data --example scenes -- --out DIR -n 16`
 //!
 //! `--split validation` draws as for measuring, `--styles noto,twemoji` chooses styles, `--crops`
-//! makes small pictures of one thing, `--chart` shows every drawing, `--bundled` needs no network.
+//! makes small pictures of one thing, `--chart` shows every drawing, `--dataset`
+//! writes COCO and Parquet, `--bundled` needs no network.
 
-use std::{path::PathBuf, time::Instant};
+use std::{path::PathBuf, sync::Arc, time::Instant};
 
 use image::{Rgb, RgbImage, imageops};
-use quintet_data::scene::{Crop, CropSpec, Scene, SceneSpec, Split, SpriteSet, Style};
+use quintet_data::scene::{
+    Crop, CropSpec, SceneDataset, SceneSpec, Split, SpriteSet, Style, tasks::Phrasing,
+    write_dataset,
+};
 use rayon::prelude::*;
 
 type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
@@ -22,6 +26,7 @@ struct Options {
     split: Split,
     crops: bool,
     chart: bool,
+    dataset: bool,
     bundled: bool,
 }
 
@@ -35,6 +40,7 @@ fn options() -> Outcome<Options> {
         split: Split::Train,
         crops: false,
         chart: false,
+        dataset: false,
         bundled: false,
     };
     let mut arguments = std::env::args().skip(1);
@@ -52,6 +58,7 @@ fn options() -> Outcome<Options> {
             "--split" => options.split = Split::Train,
             "--crops" => options.crops = true,
             "--chart" => options.chart = true,
+            "--dataset" => options.dataset = true,
             "--bundled" => options.bundled = true,
             other => return Err(format!("unknown argument {other}").into()),
         }
@@ -64,6 +71,7 @@ fn main() -> Outcome<()> {
     let start = Instant::now();
     let sprites =
         if options.bundled { SpriteSet::bundled()? } else { SpriteSet::load(&options.styles)? };
+    let sprites = Arc::new(sprites);
     println!("sprites ready in {:.1} s", start.elapsed().as_secs_f32());
     std::fs::create_dir_all(&options.out)?;
 
@@ -71,9 +79,12 @@ fn main() -> Outcome<()> {
         chart(&options, &sprites).save(options.out.join("chart.png"))?;
         return Ok(());
     }
+    let data = scenes(&options, &sprites);
+    if options.dataset {
+        return Ok(write_dataset(&options.out, &data)?);
+    }
     let start = Instant::now();
-    let pictures =
-        if options.crops { crops(&options, &sprites) } else { scenes(&options, &sprites) };
+    let pictures = if options.crops { crops(&options, &sprites) } else { shown(&options, &data) };
     let seconds = start.elapsed().as_secs_f64();
     println!("{} pictures, {:.0} a second", pictures.len(), pictures.len() as f64 / seconds);
 
@@ -88,24 +99,30 @@ fn main() -> Outcome<()> {
     Ok(())
 }
 
-fn scenes(options: &Options, sprites: &SpriteSet) -> Vec<(RgbImage, String)> {
-    let mut spec = match options.split {
-        Split::Train => SceneSpec::train(&options.styles),
-        Split::Validation => SceneSpec::validation(&options.styles),
+fn scenes(options: &Options, sprites: &Arc<SpriteSet>) -> SceneDataset {
+    let (mut spec, phrasing) = match options.split {
+        Split::Train => (SceneSpec::train(&options.styles), Phrasing::Varied),
+        Split::Validation => (SceneSpec::validation(&options.styles), Phrasing::Canonical),
     };
     spec.size = options.size;
-    (0..options.count)
-        .into_par_iter()
-        .map(|i| {
-            let scene = Scene::generate(&spec, sprites, options.seed, i);
-            let objects = scene.objects.iter().map(|o| match o.colour {
-                Some(colour) => format!("{colour} {}", o.name().name),
-                None => o.name().name.to_owned(),
-            });
-            let words = scene.words.iter().map(|w| format!("{:?}", w.text));
-            (scene.image, objects.chain(words).collect::<Vec<_>>().join(", "))
-        })
-        .collect()
+    SceneDataset::new(spec, sprites.clone(), phrasing, options.seed, options.count as usize)
+}
+
+fn shown(options: &Options, data: &SceneDataset) -> Vec<(RgbImage, String)> {
+    let describe = |i| {
+        let (scene, questions) = data.scene(i);
+        let objects = scene.objects.iter().map(|o| match o.colour {
+            Some(colour) => format!("{colour} {}", o.name().name),
+            None => o.name().name.to_owned(),
+        });
+        let words = scene.words.iter().map(|w| format!("{:?}", w.text));
+        let mut text = objects.chain(words).collect::<Vec<_>>().join(", ");
+        for question in questions {
+            text += &format!("\n      {} {}", question.text, question.answer);
+        }
+        (scene.image, text)
+    };
+    (0..options.count as usize).into_par_iter().map(describe).collect()
 }
 
 fn crops(options: &Options, sprites: &SpriteSet) -> Vec<(RgbImage, String)> {

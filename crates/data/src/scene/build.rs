@@ -82,6 +82,9 @@ const TRIES: usize = 24;
 /// Object sizes are given for this picture size and scale with it.
 const REFERENCE: f32 = 160.0;
 
+/// Least length of an object's longer side.
+const SMALLEST: f32 = 24.0;
+
 /// Marks pixels of words in the canvas' map of owners; objects are counted from 0 below it.
 const LETTERS: u8 = 254;
 const NOBODY: u8 = 255;
@@ -121,9 +124,11 @@ impl Scene {
         };
         let mut placed = Vec::new();
         for name in names {
-            if let Some(style) = canvas.add_object(spec, sprites, name, largest, &mut rng) {
-                placed.push((name, style));
-            }
+            // Where there is no room for a large one there may be for a small one.
+            let style = [largest, SMALLEST]
+                .into_iter()
+                .find_map(|most| canvas.add_object(spec, sprites, name, most, &mut rng));
+            placed.extend(style.map(|style| (name, style)));
         }
         let objects = (0..).zip(placed).filter_map(|(i, p)| canvas.object(i, p)).collect();
 
@@ -181,7 +186,7 @@ impl Canvas {
         rng: &mut ChaCha8Rng,
     ) -> Option<Style> {
         let (style, sprite) = sprites.any_of(&spec.styles, name, rng)?;
-        let size = rng.random_range(24.0..=largest) * self.size as f32 / REFERENCE;
+        let size = rng.random_range(SMALLEST..=largest) * self.size as f32 / REFERENCE;
         let mut tile = sprite.place(Placement {
             size,
             stretch: 1.0,
