@@ -44,7 +44,7 @@ fn finish(component: &mut Component) -> Result<(), String> {
 fn upsample(component: &Component, scale: (usize, usize), y: usize, out: &mut [u8]) {
     let near = component.row(y / scale.1);
     let neighbour = || {
-        let up = y % 2 == 0;
+        let up = y.is_multiple_of(2);
         let row = y / 2;
         component.row(if up { row.saturating_sub(1) } else { (row + 1).min(component.height - 1) })
     };
@@ -54,7 +54,7 @@ fn upsample(component: &Component, scale: (usize, usize), y: usize, out: &mut [u
         (2, 1) if near.len() > 2 => triangle_h2v1(near, out),
         (2, 2) if near.len() > 2 => triangle_h2v2(near, neighbour(), out),
         (1, 2) => {
-            let bias = if y % 2 == 0 { 1 } else { 2 };
+            let bias = if y.is_multiple_of(2) { 1 } else { 2 };
             for (out, (&near, &far)) in out.iter_mut().zip(near.iter().zip(neighbour())) {
                 *out = ((3 * u16::from(near) + u16::from(far) + bias) >> 2) as u8;
             }
