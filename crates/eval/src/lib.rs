@@ -1,1 +1,1 @@
-//! TODO-DOC
+//! Tasks, metrics and receipts.

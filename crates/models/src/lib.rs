@@ -6,9 +6,15 @@ pub mod backbones;
 mod catalog;
 pub mod encoders;
 pub mod error;
+pub mod generate;
 pub mod input_projectors;
+pub mod multimodal;
+pub mod processor;
 pub mod source;
 #[cfg(test)]
 mod testing;
 
 pub use error::{Error, Result};
+pub use generate::{Generation, Sampling};
+pub use multimodal::Multimodal;
+pub use processor::Processor;

@@ -1,9 +1,6 @@
 //! Multi-head and grouped-query attention, with a KV cache.
 
-use burn::{
-    Tensor, module,
-    ops::AttentionModuleOptions,
-};
+use burn::{Tensor, module, ops::AttentionModuleOptions};
 
 use crate::{Linear, Result, Vars, rope::Rotation};
 
@@ -219,7 +216,8 @@ impl LayerCache {
             let buffer = if end <= capacity {
                 old
             } else {
-                let room = Tensor::zeros([b, h, (end * 2).max(64), k], (&new.device(), new.dtype()));
+                let room =
+                    Tensor::zeros([b, h, (end * 2).max(64), k], (&new.device(), new.dtype()));
                 Some(match old {
                     None => room,
                     Some(old) => room.slice_assign([0..b, 0..h, 0..capacity, 0..k], old),

@@ -1,5 +1,7 @@
 //! The crate's error.
 
+use std::path::PathBuf;
+
 /// What can go wrong when a model is built from a checkpoint or saved to one.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -14,7 +16,9 @@ pub enum Error {
         expected: Vec<usize>,
     },
     /// A tensor has another shape than the configuration says.
-    #[error("{source_name}: tensor '{name}' has shape {found:?}, the configuration asks for {expected:?}")]
+    #[error(
+        "{source_name}: tensor '{name}' has shape {found:?}, the configuration asks for {expected:?}"
+    )]
     Shape {
         /// The checkpoint.
         source_name: String,
@@ -26,7 +30,9 @@ pub enum Error {
         expected: Vec<usize>,
     },
     /// The checkpoint has tensors that no part of the model reads.
-    #[error("{source_name}: {count} tensor(s) that the model does not have, first '{first}'; is this checkpoint of another architecture?")]
+    #[error(
+        "{source_name}: {count} tensor(s) that the model does not have, first '{first}'; is this checkpoint of another architecture?"
+    )]
     Extra {
         /// The checkpoint.
         source_name: String,
@@ -38,6 +44,24 @@ pub enum Error {
     /// The weight file itself is unreadable.
     #[error(transparent)]
     Weights(#[from] quintet_weights::Error),
+    /// A file could not be read or written.
+    #[error("{}: cannot {action}: {source}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What was attempted, as a verb.
+        action: &'static str,
+        /// The system's own error.
+        source: std::io::Error,
+    },
+    /// An adapter that cannot be attached.
+    #[error("{}: {reason}", path.display())]
+    Adapter {
+        /// The file or directory.
+        path: PathBuf,
+        /// What was wrong and what to do.
+        reason: String,
+    },
     /// A configuration that cannot be built.
     #[error("{0}")]
     Config(String),

@@ -8,21 +8,27 @@
 pub mod attention;
 pub mod embedding;
 pub mod error;
+pub mod layout;
 pub mod linear;
+pub mod lora;
 pub mod mask;
 pub mod mlp;
 pub mod norm;
 pub mod param;
 pub mod rope;
+mod save;
 pub mod vars;
 
 pub use attention::{Attention, AttentionConfig, KvCache, LayerCache};
 pub use embedding::Embedding;
 pub use error::{Error, Result};
+pub use layout::{Layout, Segments};
 pub use linear::{Linear, Lora};
+pub use lora::{Adapters, LoraConfig};
 pub use mask::{Rows, attention_bias};
 pub use mlp::{Activation, GatedMlp, Mlp};
 pub use norm::{LayerNorm, RmsNorm};
 pub use param::{Param, Params};
 pub use rope::{Rope, RopeScaling};
+pub use save::write_file;
 pub use vars::{Init, Vars};

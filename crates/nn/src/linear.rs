@@ -4,7 +4,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use burn::{Tensor, module};
 
-use crate::{Init, Param, Result, Vars};
+use crate::{Init, Param, Result, Vars, norm::in_dtype};
 
 /// `y = x Wᵀ + b`, with `W` in the checkpoint's `[out, in]` layout.
 ///
@@ -54,8 +54,14 @@ impl Linear {
         match self.lora() {
             None => y,
             Some(lora) => {
-                let low = module::linear(x, lora.down.tensor().transpose(), None);
-                y + module::linear(low, lora.up.tensor().transpose(), None).mul_scalar(lora.scale)
+                // Adapters stay in f32 over weights in half precision: their steps are too small
+                // for it.
+                let dtype = y.dtype();
+                let down = lora.down.tensor();
+                let x = in_dtype(x, down.dtype());
+                let low = module::linear(x, down.transpose(), None);
+                let update = module::linear(low, lora.up.tensor().transpose(), None);
+                y + in_dtype(update.mul_scalar(lora.scale), dtype)
             }
         }
     }
@@ -75,6 +81,14 @@ impl Linear {
     /// The weight, `[out, in]`.
     pub fn weight(&self) -> &Param<2> {
         &self.weight
+    }
+
+    /// Freezes weight and bias.
+    pub fn freeze(&self) {
+        self.weight.cell().set_trainable(false);
+        if let Some(bias) = &self.bias {
+            bias.cell().set_trainable(false);
+        }
     }
 
     /// Adds (or with `None` removes) an adapter.

@@ -63,6 +63,12 @@ impl Visibility {
     pub const FULL: Self = Self { causal: false, window: None };
 }
 
+/// What is added to the score of a key that must not be seen: finite, so that a query that sees
+/// nothing stays finite.
+pub(crate) fn hidden_score(dtype: DType) -> f32 {
+    if dtype == DType::F16 { -6.0e4 } else { -1.0e30 }
+}
+
 /// The additive mask for `queries` that are the last of `keys` tokens; `None` when every query
 /// sees every key.
 ///
@@ -84,7 +90,7 @@ pub fn attention_bias(
     if sees_all && in_window && rows.is_none() {
         return None;
     }
-    let hidden = if dtype == DType::F16 { -6.0e4 } else { -1.0e30 };
+    let hidden = hidden_score(dtype);
     let full = [0..keys];
     let ranges = rows.map_or(full.as_slice(), Rows::ranges);
     let mut bias = Vec::with_capacity(ranges.len() * queries * keys);

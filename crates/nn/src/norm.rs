@@ -4,11 +4,11 @@ use burn::{DType, Tensor, module};
 
 use crate::{Init, Param, Result, Vars};
 
-/// Layer normalisation (Ba et al., 2016).
+/// Layer normalisation (Ba et al., 2016), computed in `f32`.
 #[derive(Clone, Debug)]
 pub struct LayerNorm {
-    weight: Param<1>,
-    bias: Param<1>,
+    dim: usize,
+    affine: Option<(Param<1>, Param<1>)>,
     eps: f64,
 }
 
@@ -18,18 +18,38 @@ impl LayerNorm {
     /// # Errors
     /// If the checkpoint does not match.
     pub fn new(vars: &Vars, dim: usize, eps: f64) -> Result<Self> {
-        Ok(Self {
-            weight: vars.param("weight", [dim], Init::Ones)?,
-            bias: vars.param("bias", [dim], Init::Zeros)?,
-            eps,
-        })
+        let weight = vars.param("weight", [dim], Init::Ones)?;
+        let bias = vars.param("bias", [dim], Init::Zeros)?;
+        Ok(Self { dim, affine: Some((weight, bias)), eps })
+    }
+
+    /// Without parameters.
+    pub fn plain(dim: usize, eps: f64) -> Self {
+        Self { dim, affine: None, eps }
     }
 
     /// # Shapes
     /// - input and output: `[.., d]`
     pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
-        module::layer_norm(x, self.weight.tensor(), Some(self.bias.tensor()), self.eps)
+        let dtype = x.dtype();
+        let x = in_dtype(x, DType::F32);
+        let y = match &self.affine {
+            None => {
+                let ones = Tensor::ones([self.dim], (&x.device(), DType::F32));
+                module::layer_norm(x, ones, None, self.eps)
+            }
+            Some((weight, bias)) => {
+                let [weight, bias] = [weight, bias].map(|p| in_dtype(p.tensor(), DType::F32));
+                module::layer_norm(x, weight, Some(bias), self.eps)
+            }
+        };
+        in_dtype(y, dtype)
     }
+}
+
+/// The same values in another number kind.
+pub(crate) fn in_dtype<const D: usize>(x: Tensor<D>, dtype: DType) -> Tensor<D> {
+    if x.dtype() == dtype { x } else { x.cast(dtype) }
 }
 
 /// Root-mean-square normalisation (Zhang and Sennrich, 2019), computed in `f32`.
@@ -52,10 +72,8 @@ impl RmsNorm {
     /// - input and output: `[.., d]`
     pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
         let dtype = x.dtype();
-        let x = if dtype == DType::F32 { x } else { x.cast(DType::F32) };
+        let x = in_dtype(x, DType::F32);
         let rms = x.clone().square().mean_dim(D - 1).add_scalar(self.eps).sqrt();
-        let x = x / rms;
-        let x = if dtype == DType::F32 { x } else { x.cast(dtype) };
-        x * self.weight.tensor().unsqueeze()
+        in_dtype(x / rms, dtype) * self.weight.tensor().unsqueeze()
     }
 }

@@ -154,6 +154,11 @@ impl Params {
         self.cells.extend(cells);
     }
 
+    /// Drops the parameters that the predicate does not pick by full name.
+    pub fn retain(&mut self, pick: impl Fn(&str) -> bool) {
+        self.cells.retain(|cell| pick(cell.name()));
+    }
+
     /// Trains what the predicate picks by full name and freezes the rest.
     pub fn set_trainable(&self, pick: impl Fn(&str) -> bool) {
         for cell in &self.cells {

@@ -44,8 +44,15 @@ pub enum RopeScaling {
         /// Rotations below which a dimension is fully interpolated.
         #[serde(default = "yarn_beta_slow")]
         beta_slow: f64,
-        /// Scale of cos and sin; `0.1 ln(factor) + 1` when absent.
+        /// Scale of cos and sin; by default from `factor` and the two below.
         attention_factor: Option<f64>,
+        /// Weight of `ln(factor)` in the scale's numerator, when both are given.
+        mscale: Option<f64>,
+        /// Weight of `ln(factor)` in the scale's denominator, when both are given.
+        mscale_all_dim: Option<f64>,
+        /// Whether the blend's ends are rounded to whole dimensions.
+        #[serde(default = "yarn_truncate")]
+        truncate: bool,
         /// Context the model was trained on; the configuration's when absent.
         original_max_position_embeddings: Option<usize>,
     },
@@ -57,6 +64,31 @@ fn yarn_beta_fast() -> f64 {
 
 fn yarn_beta_slow() -> f64 {
     1.0
+}
+
+fn yarn_truncate() -> bool {
+    true
+}
+
+impl RopeScaling {
+    /// YaRN with the paper's constants.
+    pub fn yarn(factor: f64, original_max_position_embeddings: usize) -> Self {
+        Self::Yarn {
+            factor,
+            beta_fast: yarn_beta_fast(),
+            beta_slow: yarn_beta_slow(),
+            attention_factor: None,
+            mscale: None,
+            mscale_all_dim: None,
+            truncate: yarn_truncate(),
+            original_max_position_embeddings: Some(original_max_position_embeddings),
+        }
+    }
+}
+
+/// YaRN's scale of cos and sin for a context `factor` times as long (Peng et al., 2023, Eq. 22).
+fn yarn_scale(factor: f64, weight: f64) -> f64 {
+    if factor <= 1.0 { 1.0 } else { 0.1 * weight * factor.ln() + 1.0 }
 }
 
 /// Rotary embedding of heads of one width.
@@ -146,18 +178,29 @@ impl Rope {
                 beta_fast,
                 beta_slow,
                 attention_factor,
+                mscale,
+                mscale_all_dim,
+                truncate,
                 original_max_position_embeddings,
             } => {
-                scale = attention_factor.unwrap_or(0.1 * factor.ln() + 1.0);
+                let weights = mscale.zip(mscale_all_dim).filter(|&(a, b)| a != 0.0 && b != 0.0);
+                scale = attention_factor.unwrap_or_else(|| match weights {
+                    None => yarn_scale(factor, 1.0),
+                    Some((up, down)) => yarn_scale(factor, up) / yarn_scale(factor, down),
+                });
                 let original = original_max_position_embeddings.unwrap_or(self.max_positions);
                 let dim = self.head_dim as f64;
                 // The dimension that turns `rotations` times over the original context.
                 let turning = |rotations: f64| {
                     dim * (original as f64 / (rotations * TAU)).ln() / (2.0 * self.theta.ln())
                 };
-                let low = turning(beta_fast).floor().max(0.0);
-                let high = turning(beta_slow).ceil().min(dim - 1.0);
-                let span = if high > low { high - low } else { 0.001 };
+                let (mut low, mut high) = (turning(beta_fast), turning(beta_slow));
+                if truncate {
+                    (low, high) = (low.floor(), high.ceil());
+                }
+                let (low, high) = (low.max(0.0), high.min(dim - 1.0));
+                // A context too short for a single turn gives a negative span: nothing blends.
+                let span = if high == low { 0.001 } else { high - low };
                 let blend = |(i, frequency): (usize, f64)| {
                     let interpolated = ((i as f64 - low) / span).clamp(0.0, 1.0);
                     frequency / factor * interpolated + frequency * (1.0 - interpolated)

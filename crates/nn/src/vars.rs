@@ -62,12 +62,7 @@ pub struct Vars {
 
 impl Vars {
     fn new(origin: Origin, device: &Device, dtype: DType) -> Self {
-        let shared = Shared {
-            origin,
-            device: device.clone(),
-            dtype,
-            built: Mutex::default(),
-        };
+        let shared = Shared { origin, device: device.clone(), dtype, built: Mutex::default() };
         Self { shared: Arc::new(shared), prefix: String::new() }
     }
 
@@ -192,7 +187,7 @@ fn read(source: &dyn TensorSource, name: &str, shape: &[usize]) -> Result<Vec<f3
 }
 
 impl Init {
-    fn draw(self, len: usize, rng: &mut impl Rng) -> Vec<f32> {
+    pub(crate) fn draw(self, len: usize, rng: &mut impl Rng) -> Vec<f32> {
         match self {
             Self::Zeros => vec![0.0; len],
             Self::Ones => vec![1.0; len],

@@ -1,0 +1,128 @@
+//! One transformer block of a decoder.
+
+use burn::Tensor;
+use quintet_nn::{
+    Attention, AttentionConfig, GatedMlp, LayerCache, LayerNorm, Linear, Mlp, Result, RmsNorm,
+    Vars, rope::Rotation,
+};
+
+use super::config::DecoderConfig;
+
+/// LayerNorm's epsilon in OPT, which its configuration does not state.
+const OPT_EPS: f64 = 1e-5;
+
+/// The norm of a family.
+#[derive(Debug)]
+pub(crate) enum Norm {
+    Rms(RmsNorm),
+    Layer(LayerNorm),
+}
+
+impl Norm {
+    pub(crate) fn new(vars: &Vars, config: &DecoderConfig) -> Result<Self> {
+        let d = config.hidden_size;
+        Ok(match (config.is_opt(), config.layer_norm_elementwise_affine) {
+            (false, _) => Self::Rms(RmsNorm::new(vars, d, config.norm_eps)?),
+            (true, true) => Self::Layer(LayerNorm::new(vars, d, OPT_EPS)?),
+            (true, false) => Self::Layer(LayerNorm::plain(d, OPT_EPS)),
+        })
+    }
+
+    pub(crate) fn forward(&self, x: Tensor<3>) -> Tensor<3> {
+        match self {
+            Self::Rms(norm) => norm.forward(x),
+            Self::Layer(norm) => norm.forward(x),
+        }
+    }
+}
+
+#[derive(Debug)]
+enum FeedForward {
+    Gated(GatedMlp),
+    Plain(Mlp),
+}
+
+impl FeedForward {
+    fn forward(&self, x: Tensor<3>) -> Tensor<3> {
+        match self {
+            Self::Gated(mlp) => mlp.forward(x),
+            Self::Plain(mlp) => mlp.forward(x),
+        }
+    }
+}
+
+/// Attention and MLP, each with its norm and residual connection.
+#[derive(Debug)]
+pub(crate) struct Block {
+    attention: Attention,
+    attention_norm: Norm,
+    mlp: FeedForward,
+    mlp_norm: Norm,
+    norm_first: bool,
+    /// Keys that a query sees.
+    pub(crate) window: Option<usize>,
+}
+
+impl Block {
+    pub(crate) fn new(vars: &Vars, config: &DecoderConfig, layer: usize) -> Result<Self> {
+        let (d, wide, act) = (config.hidden_size, config.intermediate_size, config.hidden_act);
+        let opt = config.is_opt();
+        let attention = AttentionConfig {
+            kv_heads: config.num_key_value_heads,
+            head_dim: config.head_dim,
+            qkv_bias: config.attention_bias,
+            out_bias: config.output_bias(),
+            names: ["q_proj", "k_proj", "v_proj", if opt { "out_proj" } else { "o_proj" }],
+            ..AttentionConfig::new(d, config.num_attention_heads)
+        };
+        let attention = Attention::new(&vars.at("self_attn"), &attention)?;
+        let norms = match opt {
+            true => ["self_attn_layer_norm", "final_layer_norm"],
+            false => ["input_layernorm", "post_attention_layernorm"],
+        };
+        let mlp = if opt {
+            let up = Linear::new(&vars.at("fc1"), d, wide, config.mlp_bias)?;
+            let down = Linear::new(&vars.at("fc2"), wide, d, config.mlp_bias)?;
+            FeedForward::Plain(Mlp::new(up, down, act))
+        } else {
+            FeedForward::Gated(GatedMlp::new(&vars.at("mlp"), d, wide, act, config.mlp_bias)?)
+        };
+        Ok(Self {
+            attention,
+            attention_norm: Norm::new(&vars.at(norms[0]), config)?,
+            mlp,
+            mlp_norm: Norm::new(&vars.at(norms[1]), config)?,
+            norm_first: config.do_layer_norm_before,
+            window: config.window(layer),
+        })
+    }
+
+    /// # Shapes
+    /// - x and output: `[b, t, d]`
+    /// - bias: `[b or 1, 1, t, s]`
+    pub(crate) fn forward(
+        &self,
+        x: Tensor<3>,
+        bias: Option<&Tensor<4>>,
+        rotation: Option<&Rotation>,
+        cache: Option<&mut LayerCache>,
+    ) -> Tensor<3> {
+        let attend = |x| self.attention.forward(x, bias, rotation, cache);
+        let x = self.around(&self.attention_norm, x, attend);
+        self.around(&self.mlp_norm, x, |x| self.mlp.forward(x))
+    }
+
+    /// `x + f(norm(x))`, or `norm(x + f(x))` where norms come last.
+    fn around(
+        &self,
+        norm: &Norm,
+        x: Tensor<3>,
+        f: impl FnOnce(Tensor<3>) -> Tensor<3>,
+    ) -> Tensor<3> {
+        if self.norm_first {
+            x.clone() + f(norm.forward(x))
+        } else {
+            norm.forward(x.clone() + f(x))
+        }
+    }
+}

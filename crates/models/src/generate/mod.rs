@@ -1,0 +1,104 @@
+//! Answers, token by token.
+
+mod sampling;
+mod text;
+
+use std::ops::ControlFlow;
+
+use burn::{Tensor, Int, TensorData};
+use quintet_nn::Layout;
+
+pub use sampling::{Sampler, Sampling};
+pub use text::TextStream;
+
+use crate::{
+    Error, Result,
+    multimodal::{Batch, Multimodal, Row, Side},
+};
+
+/// When to end, and how to choose.
+#[derive(Clone, Debug)]
+pub struct Generation {
+    /// Most tokens to add.
+    pub max_tokens: usize,
+    /// Ids that end a text; they are not part of it.
+    pub stop: Vec<u32>,
+    /// How each token is chosen.
+    pub sampling: Sampling,
+}
+
+impl Multimodal {
+    /// Continues each row until a stop id, `max_tokens`, or the caller's word.
+    ///
+    /// `on_token` receives row and id of each new token as it is chosen; `Break` ends that row.
+    /// Rows of different lengths give what each would give alone.
+    ///
+    /// # Errors
+    /// If a row is empty, or longer than the backbone can read.
+    pub fn generate(
+        &self,
+        rows: Vec<Row>,
+        options: &Generation,
+        mut on_token: impl FnMut(usize, u32) -> ControlFlow<()>,
+    ) -> Result<Vec<Vec<u32>>> {
+        let count = rows.len();
+        if rows.iter().any(|row| row.ids.is_empty()) {
+            return Err(Error::Request("an empty prompt".into()));
+        }
+        let mut samplers: Vec<Sampler> = rows
+            .iter()
+            .enumerate()
+            .map(|(row, content)| Sampler::new(&options.sampling, row as u64, &content.ids))
+            .collect();
+        let batch = Batch::new(rows, Side::Left);
+        let (_, prompt) = batch.size();
+        if let Some(limit) = self.text_config().position_limit()
+            && prompt + options.max_tokens > limit
+        {
+            return Err(Error::Request(format!(
+                "the prompt has {prompt} tokens and {} may follow, but the backbone reads at most \
+                 {limit}",
+                options.max_tokens
+            )));
+        }
+        let mut layout = batch.layout();
+        let mut cache = self.backbone().new_cache();
+        let mut hidden = self.hidden(&batch, &layout, Some(&mut cache))?;
+        let mut texts = vec![Vec::new(); count];
+        let mut running = vec![true; count];
+        for _ in 0..options.max_tokens {
+            let [b, t, d] = hidden.dims();
+            let last = hidden.slice([0..b, t - 1..t, 0..d]).reshape([b, d]);
+            let logits = self.backbone().logits(last); // [b, vocab]
+            let vocab = logits.dims()[1];
+            let logits: Vec<f32> = logits.into_data().iter::<f32>().collect();
+            let mut next = vec![0u32; count];
+            for (row, scores) in logits.chunks(vocab).enumerate() {
+                if !running[row] {
+                    continue;
+                }
+                let id = samplers[row].choose(scores);
+                if options.stop.contains(&id) {
+                    running[row] = false;
+                    continue;
+                }
+                texts[row].push(id);
+                next[row] = id;
+                running[row] = on_token(row, id).is_continue();
+            }
+            if !running.contains(&true) {
+                break;
+            }
+            let ids: Vec<i32> = next.iter().map(|&id| id as i32).collect();
+            let ids = TensorData::new(ids, [count, 1]);
+            let ids = Tensor::<2, Int>::from_data(ids, self.device());
+            layout = match layout {
+                Layout::Rows(rows) => Layout::Rows(rows.grown(1)),
+                other => other,
+            };
+            let embeds = self.backbone().embed(ids);
+            hidden = self.backbone().forward_laid_out(embeds, &layout, Some(&mut cache));
+        }
+        Ok(texts)
+    }
+}

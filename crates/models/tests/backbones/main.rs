@@ -1,0 +1,8 @@
+//! The decoder against `transformers`, and the laws it must keep whatever its weights.
+
+mod common;
+mod config;
+mod gguf;
+mod laws;
+mod lora;
+mod parity;

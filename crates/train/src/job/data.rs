@@ -1,0 +1,122 @@
+//! `[data.NAME]` of a recipe.
+
+use std::{path::PathBuf, sync::Arc};
+
+use quintet_data::{
+    formats::{self, Dataset, OpenOptions},
+    scene::{SceneDataset, SceneSpec, SpriteSet, tasks::Phrasing},
+};
+use serde::Deserialize;
+
+use super::Recipe;
+use crate::{BoxError, objectives::Source, recipe::Stage};
+
+/// A dataset.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
+pub enum DataSpec {
+    /// Built scenes.
+    Scenes(ScenesSpec),
+    /// LLaVA or ShareGPT JSON, JSON lines, or Parquet.
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Where relative picture paths start; the file's folder when absent.
+        media_root: Option<PathBuf>,
+        /// Whether each turn is a question of its own about the same media.
+        #[serde(default)]
+        separate_turns: bool,
+    },
+}
+
+/// Built scenes and questions about them.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ScenesSpec {
+    /// The scenes.
+    pub spec: SceneSpec,
+    /// How many.
+    pub len: usize,
+    /// Most questions about each.
+    #[serde(default = "eight")]
+    pub turns: usize,
+    /// Seed of scenes and questions.
+    #[serde(default)]
+    pub seed: u64,
+    /// Whether questions are also asked in other words than the canonical.
+    #[serde(default)]
+    pub varied: bool,
+    /// Whether each turn is a question of its own.
+    #[serde(default)]
+    pub separate_turns: bool,
+}
+
+fn eight() -> usize {
+    8
+}
+
+impl DataSpec {
+    /// The scenes, if it is of that kind.
+    pub fn scenes(&self) -> Option<&ScenesSpec> {
+        match self {
+            Self::Scenes(spec) => Some(spec),
+            Self::File { .. } => None,
+        }
+    }
+
+    /// Opens it.
+    ///
+    /// # Errors
+    /// If it cannot be read, or its packages cannot be fetched.
+    pub fn open(&self) -> Result<Arc<dyn Dataset>, BoxError> {
+        Ok(match self {
+            Self::Scenes(scenes) => Arc::new(scenes.open()?),
+            Self::File { path, media_root, .. } => {
+                let options = OpenOptions { media_root: media_root.clone(), ..Default::default() };
+                Arc::from(formats::open(path, options)?)
+            }
+        })
+    }
+
+    fn separate_turns(&self) -> bool {
+        match self {
+            Self::Scenes(scenes) => scenes.separate_turns,
+            Self::File { separate_turns, .. } => *separate_turns,
+        }
+    }
+}
+
+impl ScenesSpec {
+    /// The drawings it is built from.
+    ///
+    /// # Errors
+    /// If their packages cannot be fetched.
+    pub fn sprites(&self) -> Result<Arc<SpriteSet>, BoxError> {
+        Ok(Arc::new(SpriteSet::load(&self.spec.styles)?))
+    }
+
+    fn open(&self) -> Result<SceneDataset, BoxError> {
+        let phrasing = if self.varied { Phrasing::Varied } else { Phrasing::Canonical };
+        let sprites = self.sprites()?;
+        let scenes = SceneDataset::new(self.spec.clone(), sprites, phrasing, self.seed, self.len);
+        Ok(scenes.with_turns(self.turns))
+    }
+}
+
+/// The datasets of a stage with their shares: those it names, or all in proportion to their sizes.
+pub(super) fn sources(recipe: &Recipe, stage: &Stage) -> Result<Vec<Source>, BoxError> {
+    let named = |name: &String| stage.data.is_empty() || stage.data.contains_key(name);
+    let mut sources = Vec::new();
+    for (name, spec) in recipe.data.iter().filter(|(name, _)| named(name)) {
+        let dataset = spec.open()?;
+        if dataset.is_empty() {
+            return Err(format!("dataset '{name}' ({}) has no rows", dataset.name()).into());
+        }
+        let weight = stage.data.get(name).copied().unwrap_or(dataset.len() as f64);
+        sources.push(Source { dataset, weight, separate_turns: spec.separate_turns() });
+    }
+    if sources.is_empty() {
+        return Err("the recipe has no [data.NAME]".into());
+    }
+    Ok(sources)
+}

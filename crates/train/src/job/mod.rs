@@ -1,0 +1,175 @@
+//! A whole run: from a recipe to a trained model directory.
+
+mod check;
+mod data;
+mod model;
+
+use std::{path::Path, sync::atomic::AtomicBool};
+
+use burn::Device;
+use quintet_models::{Multimodal, Processor, multimodal::PARTS};
+use quintet_nn::{Linear, Params, Vars};
+use quintet_weights::SaveDType;
+
+pub use check::preflight;
+pub use data::DataSpec;
+pub use model::ModelSpec;
+
+use crate::{
+    Control, Outcome, Result, TrainConfig,
+    error::job,
+    looper::Evaluate,
+    objectives::{Conversations, DenseScenes, HEAD},
+    optim::Group,
+    progress::ProgressMode,
+    recipe::{ObjectiveKind, Stage},
+    run,
+    stage::Part,
+};
+
+/// A recipe of this crate's models and datasets.
+pub type Recipe = crate::recipe::Recipe<ModelSpec, DataSpec>;
+
+/// The parts of a model with an encoder.
+pub const MODEL_PARTS: [Part<'static>; 3] = [
+    Part { name: PARTS[0].0, prefix: PARTS[0].1 },
+    Part { name: PARTS[1].0, prefix: PARTS[1].1 },
+    Part { name: PARTS[2].0, prefix: PARTS[2].1 },
+];
+
+/// Called with the model as it stands, to measure it.
+pub type EvaluateModel<'a> =
+    &'a mut dyn FnMut(&Multimodal, &Processor, u64) -> std::result::Result<
+        crate::log::Metrics,
+        crate::BoxError,
+    >;
+
+/// Trains all stages of a recipe in order, into `out/STAGE`, and writes the model to `out/model`.
+///
+/// A run that was interrupted goes on where it stopped. Gives `false` if it was stopped again.
+///
+/// # Errors
+/// If model or data cannot be read, a stage does not fit them, or training fails.
+pub fn train(
+    recipe: &Recipe,
+    out: &Path,
+    device: &Device,
+    progress: ProgressMode,
+    stop: &AtomicBool,
+    mut evaluate: Option<EvaluateModel<'_>>,
+) -> Result<bool> {
+    let (mut model, mut processor) = recipe.model.build(recipe.seed, device).map_err(job)?;
+    for stage in &recipe.stages {
+        processor.options.max_len = stage.max_tokens;
+        let dir = out.join(&stage.name);
+        let outcome = match stage.objective {
+            ObjectiveKind::Encoder => {
+                encoder_stage(recipe, stage, &mut model, &processor, &dir, progress, stop)?
+            }
+            ObjectiveKind::Pretrain | ObjectiveKind::Sft => {
+                let evaluate = evaluate.as_mut().map(|evaluate| &mut **evaluate as EvaluateModel);
+                let control = (stop, evaluate);
+                language_stage(recipe, stage, &mut model, &processor, &dir, progress, control)?
+            }
+        };
+        if !outcome.finished {
+            return Ok(false);
+        }
+    }
+    let dir = out.join("model");
+    model.save(&dir, SaveDType::F32).map_err(job)?;
+    processor.options.max_len = model.text_config().max_position_embeddings;
+    processor.save(&dir).map_err(job)?;
+    Ok(true)
+}
+
+/// The stage's parameters: what the selection trains, less what no loss reaches.
+fn select(stage: &Stage, model: &mut Multimodal, seed: u64) -> Result<Option<quintet_nn::Adapters>> {
+    let applied = stage.selection().apply(&stage.name, &MODEL_PARTS, model.params_mut(), seed)?;
+    for cell in model.params().trainable().filter(|cell| !model.takes_part(cell.name())) {
+        cell.set_trainable(false);
+    }
+    Ok(applied.adapters)
+}
+
+fn encoder_stage(
+    recipe: &Recipe,
+    stage: &Stage,
+    model: &mut Multimodal,
+    processor: &Processor,
+    dir: &Path,
+    progress: ProgressMode,
+    stop: &AtomicBool,
+) -> Result<Outcome> {
+    let seed = stage.seed.unwrap_or(recipe.seed);
+    select(stage, model, seed)?;
+    let (Some(vision), Some(images)) = (model.vision(), &processor.images) else {
+        return Err(job("an encoder stage needs a model with an encoder"));
+    };
+    let name = stage.data.keys().next().or_else(|| recipe.data.keys().next());
+    let spec = name.and_then(|name| recipe.data.get(name));
+    let scenes = spec.and_then(DataSpec::scenes).ok_or_else(|| {
+        job("an encoder stage needs one dataset of kind 'scenes', which has a label per patch")
+    })?;
+    let sprites = scenes.sprites().map_err(job)?;
+    let vars = Vars::random(seed ^ 1, model.device());
+    let head = Linear::new(&vars.at(HEAD), vision.encoder().width(), DenseScenes::OUTPUTS, true)
+        .map_err(job)?;
+    let mut params = Params::default();
+    params.extend(model.params().trainable().cloned());
+    let head_params = vars.finish().map_err(job)?;
+    head_params.set_trainable(|_| true);
+    params.extend(head_params.iter().cloned());
+    let objective = DenseScenes::new(
+        vision,
+        images,
+        head,
+        (scenes.spec.clone(), sprites),
+        [stage.batch, stage.accumulate],
+        seed,
+    );
+    let config = stage.train_config(recipe, scenes.len, progress);
+    let control = Control { stop, evaluate: None };
+    run(&objective, &params, &stage.optimiser_groups(&MODEL_PARTS)?, &config, dir, control)
+}
+
+fn language_stage(
+    recipe: &Recipe,
+    stage: &Stage,
+    model: &mut Multimodal,
+    processor: &Processor,
+    dir: &Path,
+    progress: ProgressMode,
+    (stop, evaluate): (&AtomicBool, Option<EvaluateModel<'_>>),
+) -> Result<Outcome> {
+    let seed = stage.seed.unwrap_or(recipe.seed);
+    let adapters = select(stage, model, seed)?;
+    let sources = data::sources(recipe, stage).map_err(job)?;
+    let samples = sources.iter().map(|source| source.dataset.len()).sum();
+    let config: TrainConfig = stage.train_config(recipe, samples, progress);
+    let groups: Vec<Group> = stage.optimiser_groups(&MODEL_PARTS)?;
+    let outcome = {
+        let model: &Multimodal = model;
+        let objective = Conversations {
+            model,
+            processor,
+            sources,
+            batch: stage.batch,
+            accumulate: stage.accumulate,
+            seed,
+        };
+        let mut measure;
+        let evaluate: Option<Evaluate<'_>> = match evaluate {
+            None => None,
+            Some(evaluate) => {
+                measure = move |step| evaluate(model, processor, step);
+                Some(&mut measure)
+            }
+        };
+        run(&objective, model.params(), &groups, &config, dir, Control { stop, evaluate })?
+    };
+    if let (true, Some(adapters)) = (outcome.finished, adapters) {
+        adapters.merge(model.params_mut());
+    }
+    Ok(outcome)
+}

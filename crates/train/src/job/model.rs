@@ -1,0 +1,131 @@
+//! `[model]` of a recipe: an existing checkpoint, or parts to start from nothing.
+
+use std::{path::PathBuf, sync::Arc};
+
+use burn::{DType, Device};
+use quintet_data::{
+    chat::{ChatTemplate, EncodeOptions},
+    image_processor::{ImageProcessor, Kind, Size},
+    scene::tasks,
+    tokenizer::{BpeOptions, Tokenizer, train_bpe},
+};
+use quintet_models::{Multimodal, Processor, multimodal::MultimodalConfig};
+use quintet_nn::Vars;
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use crate::BoxError;
+
+/// What a run starts from.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(untagged, deny_unknown_fields)]
+pub enum ModelSpec {
+    /// A checkpoint: a directory, a key of `quintet models`, or a hub name.
+    Checkpoint {
+        /// Which.
+        path: String,
+    },
+    /// New parts, spelled as in Hugging Face configurations.
+    New {
+        /// `vision_config`.
+        vision: Map<String, Value>,
+        /// `text_config`, without the vocabulary size.
+        text: Map<String, Value>,
+        /// Fields of `config.json` besides, such as `vision_feature_layer`.
+        #[serde(default)]
+        join: Map<String, Value>,
+        /// The vocabulary.
+        tokenizer: TokenizerSpec,
+    },
+}
+
+/// A vocabulary trained on the scene tasks' texts.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TokenizerSpec {
+    /// Tokens in all.
+    pub vocab_size: usize,
+    /// The chat template (Jinja).
+    pub chat_template: String,
+    /// Tokens that the template uses, besides those for begin, end and image.
+    pub special_tokens: Vec<String>,
+}
+
+const BEGIN: &str = "<s>";
+const END: &str = "</s>";
+const PAD: &str = "<pad>";
+const IMAGE: &str = "<image>";
+
+impl ModelSpec {
+    /// The model and its processor.
+    ///
+    /// # Errors
+    /// If the checkpoint cannot be found or read, or the parts do not fit.
+    pub fn build(&self, seed: u64, device: &Device) -> Result<(Multimodal, Processor), BoxError> {
+        match self {
+            Self::Checkpoint { path } => {
+                let dir: PathBuf = quintet_hub::resolve(path, &Default::default())?.path;
+                let model = Multimodal::load(&dir, device, DType::F32)?;
+                let processor = Processor::load(&dir, &model)?;
+                Ok((model, processor))
+            }
+            Self::New { vision, text, join, tokenizer } => {
+                let (tokenizer, template) = tokenizer.build()?;
+                let image_token = tokenizer.id(IMAGE).ok_or("the vocabulary lacks <image>")?;
+                let special = tokenizer.special();
+                let id = |token: &Option<quintet_data::tokenizer::Special>| {
+                    token.as_ref().map_or(Value::Null, |token| json!(token.id))
+                };
+                let mut text = text.clone();
+                text.insert("vocab_size".into(), json!(tokenizer.vocab_size()));
+                text.insert("bos_token_id".into(), id(&special.bos));
+                text.insert("eos_token_id".into(), id(&special.eos));
+                text.insert("pad_token_id".into(), id(&special.pad));
+                let mut config = join.clone();
+                config.insert("model_type".into(), json!("llava"));
+                config.insert("vision_config".into(), Value::Object(vision.clone()));
+                config.insert("text_config".into(), Value::Object(text));
+                config.insert("image_token_index".into(), json!(image_token));
+                let config = MultimodalConfig::from_json(&Value::Object(config))?;
+                let model = Multimodal::new(&Vars::random(seed, device), &config)?;
+                let vision = model.vision().ok_or("a new model has an encoder")?;
+                let side = u32::try_from(vision.encoder().image_size())?;
+                let images = ImageProcessor {
+                    size: Size::Exact { height: side, width: side },
+                    ..ImageProcessor::new(Kind::Siglip)
+                };
+                let processor = Processor {
+                    tokenizer,
+                    template: Arc::new(template),
+                    images: Some(images),
+                    image_tokens: vision.image_tokens(),
+                    options: EncodeOptions {
+                        max_len: model.text_config().max_position_embeddings,
+                        ..EncodeOptions::default()
+                    },
+                };
+                Ok((model, processor))
+            }
+        }
+    }
+}
+
+impl TokenizerSpec {
+    fn build(&self) -> Result<(Tokenizer, ChatTemplate), BoxError> {
+        let mut special: Vec<String> = [PAD, BEGIN, END, IMAGE].map(String::from).into();
+        special.extend(self.special_tokens.iter().cloned());
+        let options = BpeOptions {
+            vocab_size: self.vocab_size,
+            special_tokens: special,
+            largest_number: 100,
+        };
+        let texts: Vec<String> = tasks::corpus().collect();
+        let tokenizer = train_bpe(texts.iter().map(String::as_str), &options)?.with_roles(&[
+            ("bos_token", BEGIN),
+            ("eos_token", END),
+            ("pad_token", PAD),
+            ("image_token", IMAGE),
+        ])?;
+        Ok((tokenizer, ChatTemplate::new(self.chat_template.as_str(), "chat_template")?))
+    }
+}

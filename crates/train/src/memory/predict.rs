@@ -1,0 +1,265 @@
+//! Predicted peak memory of one training step.
+//!
+//! The peak lies where the backward pass begins: weights, optimiser state, the batch, and every
+//! activation that a backward operation will read. From then on activations are freed block by
+//! block, and the gradients that take their place are smaller except in models with few tokens;
+//! both moments are computed and the larger one counts.
+//!
+//! Letters: `n` tokens in the batch (all sequences together), `d` width, `h` heads, `s` keys that
+//! a query sees, `f` width of the MLP.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use super::human;
+
+/// Bytes of an `f32`.
+const F32: u64 = 4;
+
+/// `n·d` values kept by the two norms of a block: input and normalised value of each.
+const NORM_VALUES: u64 = 4;
+/// `n·d` values kept by attention on the query side: projection, its rotated copy, its split into
+/// heads, the joined heads, and the input of the output projection.
+const QUERY_VALUES: u64 = 5;
+/// `n·(key width)` values kept on the key and value side: projections and splits of both, and the
+/// rotated keys.
+const KEY_VALUE_VALUES: u64 = 5;
+/// `h·n·s` values kept by the scores: scaled scores, and their softmax.
+const SCORE_VALUES: u64 = 2;
+/// `n·f` values kept by a gated MLP: both projections, the activation, the product.
+const GATED_MLP_VALUES: u64 = 4;
+/// `n·f` values kept by a plain MLP: projection and activation.
+const MLP_VALUES: u64 = 2;
+/// `n·d` values kept by the two residual sums.
+const RESIDUAL_VALUES: u64 = 2;
+/// `(supervised)·(vocabulary)` values: logits, their log-softmax, and the gradient of the logits.
+const LOGIT_VALUES: u64 = 3;
+/// AdamW keeps `m` and `v`.
+const MOMENTS: u64 = 2;
+
+/// How a tower takes part in the backward pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Flow {
+    /// No gradient goes through: only one block is in memory at a time.
+    Forward,
+    /// Gradients go through, whether its own weights learn or not.
+    Backward,
+}
+
+/// A stack of transformer blocks with its load.
+#[derive(Clone, Debug, Serialize)]
+pub struct Transformer {
+    /// Shown in the table.
+    pub name: String,
+    /// Blocks.
+    pub layers: u64,
+    /// Width of the residual stream.
+    pub width: u64,
+    /// Query heads.
+    pub heads: u64,
+    /// Width of keys (and of values), all heads together: less than `width` with grouped queries.
+    pub key_width: u64,
+    /// Width of the MLP.
+    pub mlp_width: u64,
+    /// Whether the MLP is gated (SwiGLU).
+    pub gated: bool,
+    /// Sequences in the micro-batch (pictures for an encoder).
+    pub sequences: u64,
+    /// Tokens per sequence, padding and visual tokens included.
+    pub tokens: u64,
+    /// Its part in the backward pass.
+    pub flow: Flow,
+}
+
+/// Everything a training step holds.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Load {
+    /// Values in trained parameters (held in `f32`).
+    pub trainable: u64,
+    /// Values in frozen parameters.
+    pub frozen: u64,
+    /// Bytes per value of a frozen parameter.
+    pub frozen_bytes: u64,
+    /// The towers.
+    pub towers: Vec<Transformer>,
+    /// Size of the vocabulary.
+    pub vocabulary: u64,
+    /// Positions in the micro-batch whose logits are computed.
+    pub logit_positions: u64,
+    /// Bytes of one micro-batch as the objective makes it (pixels, ids).
+    pub batch_bytes: u64,
+    /// Micro-batches in memory at once: the one in use, those in the queue, the one being made.
+    pub batches: u64,
+    /// Whether gradients of several micro-batches are summed up.
+    pub accumulates: bool,
+    /// Memory in use before the model is built: the program, the dataset's index, decoders.
+    pub baseline: u64,
+}
+
+/// Predicted bytes by part, at the peak.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Prediction {
+    /// All parameters.
+    pub weights: u64,
+    /// Gradients alive at the peak.
+    pub gradients: u64,
+    /// Moments.
+    pub optimiser: u64,
+    /// Activations of each tower.
+    pub activations: Vec<(String, u64)>,
+    /// Logits and what the loss makes of them.
+    pub logits: u64,
+    /// Batches.
+    pub batch: u64,
+    /// The rest of the process.
+    pub baseline: u64,
+}
+
+impl Transformer {
+    /// Values that one block keeps for its backward pass.
+    pub fn block_values(&self) -> u64 {
+        let n = self.sequences * self.tokens;
+        let mlp = if self.gated { GATED_MLP_VALUES } else { MLP_VALUES };
+        n * self.width * (NORM_VALUES + QUERY_VALUES + RESIDUAL_VALUES)
+            + n * self.key_width * KEY_VALUE_VALUES
+            + self.heads * n * self.tokens * SCORE_VALUES
+            + n * self.mlp_width * mlp
+    }
+
+    fn bytes(&self) -> u64 {
+        let blocks = match self.flow {
+            Flow::Forward => 1,
+            Flow::Backward => self.layers,
+        };
+        F32 * self.block_values() * blocks
+    }
+}
+
+/// Predicts the peak of a training step.
+pub fn predict(load: &Load) -> Prediction {
+    let logits = F32 * LOGIT_VALUES * load.logit_positions * load.vocabulary;
+    let activations: Vec<(String, u64)> =
+        load.towers.iter().map(|tower| (tower.name.clone(), tower.bytes())).collect();
+    let gradients = F32 * load.trainable;
+    // While activations are at their most, the only gradients are those of earlier micro-batches.
+    let early = if load.accumulates { gradients } else { 0 };
+    let active = logits + activations.iter().map(|(_, bytes)| bytes).sum::<u64>();
+    let at_backward_start = active + early;
+    let at_update = gradients + early;
+    let (activations, logits, gradients) = if at_backward_start >= at_update {
+        (activations, logits, early)
+    } else {
+        let none = activations.into_iter().map(|(name, _)| (name, 0)).collect();
+        (none, 0, at_update)
+    };
+    Prediction {
+        weights: F32 * load.trainable + load.frozen_bytes * load.frozen,
+        gradients,
+        optimiser: F32 * MOMENTS * load.trainable,
+        activations,
+        logits,
+        batch: load.batch_bytes * load.batches,
+        baseline: load.baseline,
+    }
+}
+
+impl Prediction {
+    /// The sum of all parts.
+    pub fn total(&self) -> u64 {
+        self.rows().iter().map(|(_, bytes)| bytes).sum()
+    }
+
+    fn rows(&self) -> Vec<(String, u64)> {
+        let mut rows = vec![
+            ("weights".to_owned(), self.weights),
+            ("gradients".to_owned(), self.gradients),
+            ("optimiser".to_owned(), self.optimiser),
+        ];
+        rows.extend(
+            self.activations.iter().map(|(name, bytes)| (format!("{name} activations"), *bytes)),
+        );
+        rows.push(("logits".to_owned(), self.logits));
+        rows.push(("batches".to_owned(), self.batch));
+        rows.push(("process".to_owned(), self.baseline));
+        rows
+    }
+}
+
+impl fmt::Display for Prediction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (name, bytes) in self.rows() {
+            writeln!(f, "  {name:<24} {:>12}", human(bytes))?;
+        }
+        write!(f, "  {:<24} {:>12}", "total", human(self.total()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(flow: Flow, trainable: u64) -> Load {
+        let tower = Transformer {
+            name: "backbone".into(),
+            layers: 3,
+            width: 8,
+            heads: 2,
+            key_width: 4,
+            mlp_width: 16,
+            gated: true,
+            sequences: 5,
+            tokens: 10,
+            flow,
+        };
+        Load {
+            trainable,
+            frozen: 100,
+            frozen_bytes: 2,
+            towers: vec![tower],
+            vocabulary: 7,
+            logit_positions: 3,
+            batch_bytes: 11,
+            batches: 4,
+            accumulates: false,
+            baseline: 1000,
+        }
+    }
+
+    #[test]
+    fn every_part_is_counted_once() {
+        let found = predict(&load(Flow::Backward, 10));
+        let block = 50 * 8 * 11 + 50 * 4 * 5 + 2 * 50 * 10 * 2 + 50 * 16 * 4;
+        let expected = Prediction {
+            weights: 4 * 10 + 2 * 100,
+            gradients: 0,
+            optimiser: 8 * 10,
+            activations: vec![("backbone".into(), 4 * 3 * block)],
+            logits: 4 * 3 * 3 * 7,
+            batch: 44,
+            baseline: 1000,
+        };
+        assert_eq!(found, expected);
+        assert_eq!(found.total(), 240 + 80 + 12 * block + 252 + 44 + 1000);
+        let forward = predict(&load(Flow::Forward, 10));
+        assert_eq!(forward.activations[0].1, 4 * block);
+    }
+
+    #[test]
+    fn gradients_rule_when_there_are_few_tokens() {
+        let found = predict(&load(Flow::Backward, 10_000_000));
+        assert_eq!((found.gradients, found.logits), (40_000_000, 0));
+        let summed = Load { accumulates: true, ..load(Flow::Backward, 10_000_000) };
+        assert_eq!(predict(&summed).gradients, 80_000_000);
+    }
+
+    #[test]
+    fn what_does_not_fit_is_refused() {
+        let huge = predict(&Load { frozen: 1 << 50, frozen_bytes: 4, ..Load::default() });
+        let error = super::super::check(&huge).unwrap_err().to_string();
+        assert!(error.starts_with("this run needs 4096.0 TiB of memory, but only "), "{error}");
+        assert!(error.contains("optimiser"), "{error}");
+        super::super::check(&predict(&load(Flow::Backward, 10))).unwrap();
+    }
+}

@@ -1,0 +1,7 @@
+//! What the stages of a recipe minimise.
+
+mod conversation;
+mod dense;
+
+pub use conversation::{Conversations, Source};
+pub use dense::{DenseScenes, HEAD};
