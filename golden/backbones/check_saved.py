@@ -1,7 +1,7 @@
 """Whether `transformers` and PEFT read the models and adapters that Quintet writes.
 
-    QUINTET_SAVED=/tmp/saved cargo test --release -p quintet-models --test backbones
-    python golden/backbones/check_saved.py /tmp/saved
+    QUINTET_SAVED=$PWD/saved cargo test --release -p quintet-models --test backbones
+    python golden/backbones/check_saved.py saved
 """
 
 import os

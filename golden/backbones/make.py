@@ -88,8 +88,11 @@ SCALINGS = {
 }
 
 
-def randomise(model, generator):
-    """Weights at which attention and logits are far from uniform."""
+def randomise(model, dtype, generator):
+    """Weights at which attention and logits are far from uniform, exact in `dtype`.
+
+    The model itself stays in f32: converting it would round its rotary frequencies too.
+    """
     with torch.no_grad():
         for name, weight in model.named_parameters():
             noise = torch.randn(weight.shape, generator=generator)
@@ -100,6 +103,7 @@ def randomise(model, generator):
                 weight.copy_(noise)
             else:
                 weight.copy_(1.5 * noise / weight.shape[1] ** 0.5)
+            weight.copy_(weight.to(dtype))
 
 
 def expected(model, with_hidden, generator):
@@ -188,8 +192,8 @@ def main():
 
         def make():
             model = AutoModelForCausalLM.from_config(config, attn_implementation="eager")
-            randomise(model, generator)
-            return model.to(dtype).float()
+            randomise(model, dtype, generator)
+            return model
 
         model, tensors, margin = draw(make, True, generator)
         model.to(dtype).save_pretrained(folder)

@@ -219,9 +219,8 @@ fn separate_turns(sample: &Sample) -> Vec<Sample> {
 /// Tokens at the start of every turn, before anything is supervised in any of them.
 fn shared_prefix(turns: &[Encoded]) -> usize {
     let Some((first, others)) = turns.split_first() else { return 0 };
-    let agree = |other: &Encoded| {
-        first.ids.iter().zip(&other.ids).take_while(|(a, b)| a == b).count()
-    };
+    let agree =
+        |other: &Encoded| first.ids.iter().zip(&other.ids).take_while(|(a, b)| a == b).count();
     // The token before an answer predicts its first token, so it belongs to the turn.
     let before_answer = |turn: &Encoded| {
         turn.supervised.iter().position(|&on| on).map_or(turn.ids.len(), |at| at.saturating_sub(1))

@@ -28,10 +28,8 @@ impl Checkpoint {
     /// If the file cannot be read.
     pub fn open(path: &Path, rename: impl Fn(&str) -> Option<String>) -> Result<Self> {
         let weights = Weights::open(path)?;
-        let names = weights
-            .names()
-            .filter_map(|name| Some((rename(name)?, name.to_owned())))
-            .collect();
+        let names =
+            weights.names().filter_map(|name| Some((rename(name)?, name.to_owned()))).collect();
         Ok(Self { path: path.to_owned(), weights, names })
     }
 }

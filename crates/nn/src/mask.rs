@@ -91,8 +91,8 @@ pub fn attention_bias(
         return None;
     }
     let hidden = hidden_score(dtype);
-    let full = [0..keys];
-    let ranges = rows.map_or(full.as_slice(), Rows::ranges);
+    let full = 0..keys;
+    let ranges = rows.map_or(std::slice::from_ref(&full), Rows::ranges);
     let mut bias = Vec::with_capacity(ranges.len() * queries * keys);
     for real in ranges {
         for query in keys - queries..keys {

@@ -43,7 +43,7 @@ pub enum Init {
 
 enum Origin {
     Checkpoint(Box<dyn TensorSource>),
-    Seed(Mutex<ChaCha8Rng>),
+    Seed(Box<Mutex<ChaCha8Rng>>),
 }
 
 struct Shared {
@@ -73,7 +73,7 @@ impl Vars {
 
     /// Parameters drawn from a seed, in `f32`.
     pub fn random(seed: u64, device: &Device) -> Self {
-        let rng = Mutex::new(ChaCha8Rng::seed_from_u64(seed));
+        let rng = Box::new(Mutex::new(ChaCha8Rng::seed_from_u64(seed)));
         Self::new(Origin::Seed(rng), device, DType::F32)
     }
 

@@ -16,6 +16,8 @@ use std::{
     fs::{self, File, TryLockError},
     io::Write,
     path::{Path, PathBuf},
+    thread,
+    time::{Duration, Instant},
 };
 
 use quintet_nn::Params;
@@ -30,6 +32,10 @@ const STATE: &str = "state.json";
 const RECIPE: &str = "recipe.toml";
 const LOCK: &str = ".lock";
 const UNFINISHED: &str = ".tmp-";
+
+/// A killed process holds its lock until the disk has taken what it was flushing.
+const GRACE: Duration = Duration::from_secs(3);
+const POLL: Duration = Duration::from_millis(50);
 
 /// The checkpoints of one run, held by one process at a time.
 #[derive(Debug)]
@@ -59,10 +65,14 @@ impl Checkpoints {
         fs::create_dir_all(dir).map_err(io(dir, "create the directory"))?;
         let path = dir.join(LOCK);
         let lock = File::create(&path).map_err(io(&path, "create"))?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(Error::Busy { path: dir.to_owned() }),
-            Err(TryLockError::Error(source)) => return Err(io(&path, "lock")(source)),
+        let begun = Instant::now();
+        loop {
+            match lock.try_lock() {
+                Ok(()) => break,
+                Err(TryLockError::WouldBlock) if begun.elapsed() < GRACE => thread::sleep(POLL),
+                Err(TryLockError::WouldBlock) => return Err(Error::Busy { path: dir.to_owned() }),
+                Err(TryLockError::Error(source)) => return Err(io(&path, "lock")(source)),
+            }
         }
         for name in names(dir)? {
             if name.starts_with("step-") && name.contains(UNFINISHED) {
@@ -186,10 +196,8 @@ fn write(
         .map(|cell| (cell.name().to_owned(), cell.shape().to_vec(), cell.to_f32()));
     save_safetensors(&dir.join(WEIGHTS), weights, SaveDType::F32, &Default::default())?;
     optimiser.save(&dir.join(OPTIMISER))?;
-    let state = serde_json::to_string_pretty(state).map_err(|error| Error::Checkpoint {
-        path: dir.join(STATE),
-        reason: error.to_string(),
-    })?;
+    let state = serde_json::to_string_pretty(state)
+        .map_err(|error| Error::Checkpoint { path: dir.join(STATE), reason: error.to_string() })?;
     write_file(&dir.join(STATE), &state)?;
     write_file(&dir.join(RECIPE), recipe)?;
     sync_dir(dir)

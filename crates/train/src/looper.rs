@@ -192,11 +192,7 @@ struct Step {
 
 impl<O: Objective> Run<'_, O> {
     /// Trains to the end or until stopped; gives the newest checkpoint.
-    fn train(
-        &mut self,
-        batches: &Batches<O::Batch>,
-        control: &mut Control<'_>,
-    ) -> Result<PathBuf> {
+    fn train(&mut self, batches: &Batches<O::Batch>, control: &mut Control<'_>) -> Result<PathBuf> {
         let mut last_save = Instant::now();
         while self.state.step < self.config.steps {
             let begun = Instant::now();
@@ -270,9 +266,8 @@ impl<O: Objective> Run<'_, O> {
             weights += weight;
             step.samples += samples;
             step.tokens += tokens;
-            step.means.extend(
-                metrics.into_iter().map(|(name, value)| (name, f64::from(value), weight)),
-            );
+            step.means
+                .extend(metrics.into_iter().map(|(name, value)| (name, f64::from(value), weight)));
         }
         step.loss /= weights;
         Ok(Some(step))

@@ -19,7 +19,8 @@ pub trait Objective: Sync {
     /// If the data cannot be read.
     fn batch(&self, step: u64, micro: u32) -> Result<Self::Batch, BoxError>;
 
-    /// The loss of a micro-batch.
+    /// The loss of a micro-batch. The device's random generator is seeded anew before each call;
+    /// it belongs to the whole process, so two runs in one process would disturb each other.
     ///
     /// # Errors
     /// If the batch does not fit the model.

@@ -37,9 +37,11 @@ pub(crate) fn with_batches<O: Objective, R>(
         scope.spawn(move || {
             for step in steps {
                 for micro in 0..accumulate {
-                    let batch = objective
-                        .batch(step, micro)
-                        .map_err(|source| Error::Objective { step: step + 1, micro, source });
+                    let batch = objective.batch(step, micro).map_err(|source| Error::Objective {
+                        step: step + 1,
+                        micro,
+                        source,
+                    });
                     let failed = batch.is_err();
                     if sender.send(batch).is_err() || failed {
                         return;

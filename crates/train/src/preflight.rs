@@ -148,11 +148,7 @@ pub fn check(
     report
 }
 
-fn check_row(
-    dataset: &dyn Dataset,
-    check: &dyn RowCheck,
-    row: usize,
-) -> Result<RowFacts, String> {
+fn check_row(dataset: &dyn Dataset, check: &dyn RowCheck, row: usize) -> Result<RowFacts, String> {
     // The dataset's own errors name file and row.
     let sample = dataset.get(row).map_err(|error| error.to_string())?;
     let fail =

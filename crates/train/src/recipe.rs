@@ -487,7 +487,11 @@ weight_decay = 0.0
             ("lr = 1e-3", "lr = -1.0", "r.toml:18: stage 'pt': lr is -1, expected 0 to 1000"),
             ("epochs = 1.5", "epochs = 1.5\nsteps = 2", "r.toml:15: stage 'pt': steps and epochs"),
             ("steps = 20\n", "", "r.toml:23: stage 'sft': neither steps nor epochs"),
-            ("data = { captions = 1.0 }", "data = { x = 1.0 }", "r.toml:13: stage 'pt': no [data.x]"),
+            (
+                "data = { captions = 1.0 }",
+                "data = { x = 1.0 }",
+                "r.toml:13: stage 'pt': no [data.x]",
+            ),
             ("\"sft\"\nobj", "\"pt\"\nobj", "r.toml:23: stage 'pt': another stage has this name"),
             ("\"sft\"\nfro", "\"dpo\"\nfro", "r.toml:24: unknown variant `dpo`"),
             ("batch = 4", "batch = 0", "r.toml:28: stage 'sft': batch is 0"),

@@ -36,8 +36,9 @@ fn five_clipped_steps_equal_torch() {
         eps: constant("eps"),
         weight_decay: constant("decay"),
     };
-    let fresh =
-        || AdamW::new(&params, config, &[Group::prefix("head.", 0.5, Some(constant("head_decay")))]);
+    let fresh = || {
+        AdamW::new(&params, config, &[Group::prefix("head.", 0.5, Some(constant("head_decay")))])
+    };
     let mut optimiser = fresh();
     let dir = tempfile::tempdir().unwrap();
     for step in 0..5 {

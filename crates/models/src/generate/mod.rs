@@ -5,7 +5,7 @@ mod text;
 
 use std::ops::ControlFlow;
 
-use burn::{Tensor, Int, TensorData};
+use burn::{Int, Tensor, TensorData};
 use quintet_nn::Layout;
 
 pub use sampling::{Sampler, Sampling};

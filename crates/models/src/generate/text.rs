@@ -145,18 +145,18 @@ mod tests {
 
     #[test]
     fn the_text_ends_before_the_first_stop_string() {
-        assert_eq!(through(&["END"], &["xE", "N", "Dy"]), (vec!["x".into(), "".into(), "".into()], true));
+        assert_eq!(
+            through(&["END"], &["xE", "N", "Dy"]),
+            (vec!["x".into(), "".into(), "".into()], true)
+        );
         assert_eq!(through(&["c", "bc"], &["abcd", "e"]), (vec!["a".into(), "".into()], true));
         assert_eq!(through(&["é!"], &["cafe", "é", "!"]).0.concat(), "cafe");
     }
 
     #[test]
     fn ids_become_the_text_they_stand_for() {
-        let options = BpeOptions {
-            vocab_size: 280,
-            special_tokens: vec!["</s>".into()],
-            largest_number: 9,
-        };
+        let options =
+            BpeOptions { vocab_size: 280, special_tokens: vec!["</s>".into()], largest_number: 9 };
         let tokenizer = train_bpe(["a dog and a cat"], &options).unwrap();
         let ids = tokenizer.encode("a dög, a cat</s>", false).unwrap();
         let run = |stop: &[String]| {

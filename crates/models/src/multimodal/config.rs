@@ -61,8 +61,8 @@ impl MultimodalConfig {
     /// # Errors
     /// If the file is missing, malformed, or describes another kind of model.
     pub fn load(path: &Path) -> Result<Self> {
-        let bytes = std::fs::read(path)
-            .map_err(|source| Error::Io { path: path.to_owned(), source })?;
+        let bytes =
+            std::fs::read(path).map_err(|source| Error::Io { path: path.to_owned(), source })?;
         let fail = |reason: String| Error::Config { path: path.to_owned(), reason };
         let layout: Layout =
             serde_json::from_slice(&bytes).map_err(|error| fail(error.to_string()))?;
@@ -119,12 +119,9 @@ impl MultimodalConfig {
     /// If a part cannot be written as JSON.
     pub fn to_json(&self) -> Result<Value> {
         let (model_type, act, bias, projector) = match &self.projector {
-            ProjectorConfig::MlpConfig(mlp) => (
-                "llava",
-                Some(mlp.projector_hidden_act),
-                Some(mlp.multimodal_projector_bias),
-                None,
-            ),
+            ProjectorConfig::MlpConfig(mlp) => {
+                ("llava", Some(mlp.projector_hidden_act), Some(mlp.multimodal_projector_bias), None)
+            }
             other => ("quintet", None, None, Some(other.clone())),
         };
         let layout = Layout {

@@ -53,8 +53,8 @@ impl Multimodal {
 
 /// Whether `config.json` describes a model with an encoder.
 fn is_multimodal(path: &Path) -> Result<bool> {
-    let bytes = std::fs::read(path)
-        .map_err(|source| Error::Io { path: path.to_owned(), source })?;
+    let bytes =
+        std::fs::read(path).map_err(|source| Error::Io { path: path.to_owned(), source })?;
     let config: Value = serde_json::from_slice(&bytes)
         .map_err(|error| Error::Config { path: path.to_owned(), reason: error.to_string() })?;
     Ok(config.get("vision_config").is_some())

@@ -78,7 +78,7 @@ fn a_ragged_batch_equals_one_by_one_with_and_without_a_cache() {
         let step = decoder.logits(step);
 
         for (row, alone) in texts.iter().enumerate() {
-            let alone_logits = logits(decoder, &[alone.clone()], None);
+            let alone_logits = logits(decoder, std::slice::from_ref(alone), None);
             let len = alone.len();
             let ours = whole.clone().narrow(0, row, 1).narrow(1, total - len, len);
             close(&ours, &alone_logits, 1e-5, decoder.config().family.model_type());
@@ -92,7 +92,7 @@ fn a_ragged_batch_equals_one_by_one_with_and_without_a_cache() {
 fn padding_changes_nothing() {
     for_each_family(|decoder, _| {
         let real = text(6, 3);
-        let alone = logits(decoder, &[real.clone()], None);
+        let alone = logits(decoder, std::slice::from_ref(&real), None);
         for filler in [0, 17] {
             let left = [vec![filler; 4], real.clone()].concat();
             let ours = logits(decoder, &[left], Some(&Rows::left_padded(&[6], 10)));
@@ -204,7 +204,7 @@ fn a_checkpoint_that_does_not_fit_is_named() {
         write_file(&dir.path().join("config.json"), &json).expect("written");
         params.save(&dir.path().join("model.safetensors"), SaveDType::F32, pick).expect("saved");
         let loaded = Decoder::load(dir.path(), &Device::flex(), DType::F32);
-        loaded.err().expect("refused").to_string()
+        loaded.expect_err("refused").to_string()
     };
     let config = decoder.config();
     let lacking = save(config, |name| !name.contains("layers.1.mlp.up_proj"));

@@ -25,6 +25,13 @@ fn largest_difference(a: &Tensor<3>, b: &Tensor<3>) -> f32 {
     values(a).iter().zip(values(b)).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
 }
 
+/// Training and inference take different attention kernels, which round differently.
+fn assert_same(a: &Tensor<3>, b: &Tensor<3>, what: &str) {
+    let largest = values(b).iter().fold(1.0f32, |m, x| m.max(x.abs()));
+    let worst = largest_difference(a, b);
+    assert!(worst < 1e-5 * largest, "{what}: differs by {worst} of {largest}");
+}
+
 /// Gives every `B` values, as training would.
 fn train(params: &Params) {
     for cell in params.iter().filter(|cell| cell.name().contains("lora_B")) {
@@ -41,7 +48,7 @@ fn a_fresh_adapter_changes_nothing_and_only_adapters_train() {
         let before = logits(&decoder, &ids);
         params.set_trainable(|_| false);
         let adapters = Adapters::attach(&mut params, CONFIG, 3, projections).expect("attached");
-        assert_eq!(values(&logits(&decoder, &ids)), values(&before));
+        assert_same(&logits(&decoder, &ids), &before, "fresh adapter");
         train(&params);
         let mut grads = logits(&decoder, &ids).square().mean().backward();
         let mut trained = 0;
@@ -95,9 +102,7 @@ fn merging_keeps_the_outputs_and_detaching_restores_them() {
         attach(&mut params).merge(&mut params);
         assert_eq!(params.count(), count);
         assert!(params.linears().iter().all(|linear| linear.lora().is_none()));
-        let scale = values(&adapted).iter().fold(1.0f32, |m, x| m.max(x.abs()));
-        let worst = largest_difference(&logits(&decoder, &ids), &adapted);
-        assert!(worst < 1e-5 * scale, "{family:?}: merged differs by {worst} of {scale}");
+        assert_same(&logits(&decoder, &ids), &adapted, "merged");
     }
 }
 
@@ -126,7 +131,7 @@ fn saved_and_loaded_adapters_compute_the_same() {
     adapters.save(dir.path(), "base").expect("saved");
     adapters.detach(&mut params);
     Adapters::load(&mut params, dir.path()).expect("loaded");
-    assert_eq!(values(&logits(&decoder, &ids)), values(&adapted));
+    assert_same(&logits(&decoder, &ids), &adapted, "loaded");
     assert_eq!(params.trainable().filter(|cell| cell.name().contains("lora_")).count(), 0);
 }
 
@@ -149,6 +154,8 @@ fn an_adapter_of_peft_computes_what_peft_computes() {
     check("merged");
 }
 
+type NamedShape<'a> = (&'a str, [usize; 2]);
+
 #[test]
 fn adapters_that_do_not_fit_are_refused_with_a_reason() {
     let (_, mut params) = drawn(&tiny(Family::Llama));
@@ -162,7 +169,7 @@ fn adapters_that_do_not_fit_are_refused_with_a_reason() {
     let dir = tempfile::tempdir().expect("a directory");
     let config = r#"{"peft_type": "LORA", "r": 2, "lora_alpha": 4}"#;
     let q_proj = "base_model.model.model.layers.0.self_attn.q_proj";
-    let mut load = |config: &str, tensors: &[(&str, [usize; 2])]| {
+    let mut load = |config: &str, tensors: &[NamedShape]| {
         write_file(&dir.path().join("adapter_config.json"), config.as_bytes()).expect("written");
         let tensors =
             tensors.iter().map(|(name, shape)| (*name, *shape, vec![0.5; shape[0] * shape[1]]));
@@ -171,7 +178,7 @@ fn adapters_that_do_not_fit_are_refused_with_a_reason() {
         Adapters::load(&mut params, dir.path()).map(|_| ()).map_err(|error| error.to_string())
     };
     let (a, b) = (format!("{q_proj}.lora_A.weight"), format!("{q_proj}.lora_B.weight"));
-    let cases: [(&str, &[(&str, [usize; 2])], &str); 8] = [
+    let cases: [(&str, &[NamedShape], &str); 8] = [
         (config, &[(&a, [2, 32])], "lora_B.weight' is missing"),
         (config, &[(&a, [2, 30]), (&b, [32, 2])], "do not fit a map from 32 to 32"),
         (config, &[(&a, [2, 32]), (&b, [32, 3])], "do not fit"),
@@ -222,6 +229,6 @@ fn models_and_adapters_are_written_for_the_reference() {
         save_safetensors(&path, tensors, SaveDType::F32, &BTreeMap::new()).expect("saved");
         let (again, mut params) = Decoder::load(&dir, &Device::flex(), DType::F32).expect("loaded");
         Adapters::load(&mut params, &dir.join("adapter")).expect("loaded");
-        assert_eq!(values(&logits(&again, &[text(8, 0), text(8, 5)])), values(&adapted));
+        assert_same(&logits(&again, &[text(8, 0), text(8, 5)]), &adapted, "loaded");
     }
 }

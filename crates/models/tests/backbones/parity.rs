@@ -15,8 +15,8 @@ fn check(name: &str, has_hidden: bool) {
     let layers = decoder.config().num_hidden_layers;
     assert_eq!(states.len(), layers + 1);
     assert_eq!(expected.hidden_count(), if has_hidden { layers + 1 } else { 0 });
-    for i in 0..expected.hidden_count() {
-        let worst = difference(&states[i], &expected.get(&format!("hidden.{i}")), &expected.rows);
+    for (i, state) in states.iter().enumerate().take(expected.hidden_count()) {
+        let worst = difference(state, &expected.get(&format!("hidden.{i}")), &expected.rows);
         assert!(worst < TOLERANCE, "{name}: hidden state {i} differs by {worst}");
     }
     let logits = decoder.logits(states[layers].clone());

@@ -39,7 +39,10 @@ fn a_window_hides_the_distant_past() {
 fn padding_is_hidden_from_all() {
     let rows = Rows::new(vec![2..4, 0..3]);
     let mask = bias(Visibility::CAUSAL, Some(&rows), 4, 4).expect("a mask");
-    assert_eq!(picture(&mask), [["....", "....", "..x.", "..xx"], ["x...", "xx..", "xxx.", "xxx."]]);
+    assert_eq!(
+        picture(&mask),
+        [["....", "....", "..x.", "..xx"], ["x...", "xx..", "xxx.", "xxx."]]
+    );
     let mask = bias(Visibility::FULL, Some(&rows), 2, 4).expect("a mask");
     assert_eq!(picture(&mask), [["..xx", "..xx"], ["xxx.", "xxx."]]);
     let step = bias(Visibility::CAUSAL, Some(&rows.grown(1)), 1, 5).expect("a mask");
@@ -63,7 +66,7 @@ fn positions_count_from_the_first_real_token() {
     assert_eq!(positions(0), [0, 0, 0, 1]);
     assert_eq!(positions(1), [0, 1, 2, 3]);
     assert_eq!(rows.grown(3).position(0, 6), 4);
-    assert_eq!(Rows::right_padded(&[2]).ranges(), [0..2]);
+    assert_eq!(Rows::right_padded(&[2, 3]).ranges(), [0..2, 0..3]);
 }
 
 #[test]

@@ -39,10 +39,11 @@ pub const MODEL_PARTS: [Part<'static>; 3] = [
 
 /// Called with the model as it stands, to measure it.
 pub type EvaluateModel<'a> =
-    &'a mut dyn FnMut(&Multimodal, &Processor, u64) -> std::result::Result<
-        crate::log::Metrics,
-        crate::BoxError,
-    >;
+    &'a mut dyn FnMut(
+        &Multimodal,
+        &Processor,
+        u64,
+    ) -> std::result::Result<crate::log::Metrics, crate::BoxError>;
 
 /// Trains all stages of a recipe in order, into `out/STAGE`, and writes the model to `out/model`.
 ///
@@ -84,7 +85,11 @@ pub fn train(
 }
 
 /// The stage's parameters: what the selection trains, less what no loss reaches.
-fn select(stage: &Stage, model: &mut Multimodal, seed: u64) -> Result<Option<quintet_nn::Adapters>> {
+fn select(
+    stage: &Stage,
+    model: &mut Multimodal,
+    seed: u64,
+) -> Result<Option<quintet_nn::Adapters>> {
     let applied = stage.selection().apply(&stage.name, &MODEL_PARTS, model.params_mut(), seed)?;
     for cell in model.params().trainable().filter(|cell| !model.takes_part(cell.name())) {
         cell.set_trainable(false);

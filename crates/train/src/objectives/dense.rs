@@ -102,9 +102,11 @@ impl<'a> DenseScenes<'a> {
                 };
                 labels.centre.push(if things.iter().any(holds_centre) { 1.0 } else { 0.0 });
                 let bbox = best.map_or([0.0; 4], |(thing, _)| thing.bbox);
-                labels.offsets.extend(bbox.iter().enumerate().map(|(i, edge)| {
-                    (edge - corner[i % 2] - patch / 2.0) / (size * BOX_SCALE)
-                }));
+                labels.offsets.extend(
+                    bbox.iter()
+                        .enumerate()
+                        .map(|(i, edge)| (edge - corner[i % 2] - patch / 2.0) / (size * BOX_SCALE)),
+                );
                 if let Some(colour) = best.and_then(|(thing, _)| thing.colour) {
                     labels.coloured.push(at);
                     labels.colour.push(colour as i32);

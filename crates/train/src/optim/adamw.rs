@@ -72,7 +72,7 @@ struct Slot {
 /// Running means of the gradient (`m`) and of its square (`v`).
 enum Moments {
     Host { m: Vec<f32>, v: Vec<f32> },
-    Device { m: Tensor<1>, v: Tensor<1> },
+    Device(Box<[Tensor<1>; 2]>),
 }
 
 /// The scalars of one parameter's update.
@@ -212,10 +212,11 @@ impl Slot {
             }
             Gradient::Device(grad) => {
                 let zeros = || Tensor::zeros([len], (&device, DType::F32));
-                let fresh = || Moments::Device { m: zeros(), v: zeros() };
-                let Moments::Device { m, v } = self.moments.get_or_insert_with(fresh) else {
+                let fresh = || Moments::Device(Box::new([zeros(), zeros()]));
+                let Moments::Device(moments) = self.moments.get_or_insert_with(fresh) else {
                     unreachable!("moments live where the parameter does")
                 };
+                let [m, v] = moments.as_mut();
                 let value = value.cast(DType::F32);
                 let value = update_tensors(value, grad.cast(DType::F32), m, v, k);
                 self.cell.set(value.cast(dtype));
@@ -266,16 +267,17 @@ impl Moments {
             let data = TensorData::new(values, [cell.len()]);
             Tensor::from_data(data, (&device, DType::F32))
         };
-        Self::Device { m: tensor(m), v: tensor(v) }
+        Self::Device(Box::new([m, v].map(tensor)))
     }
 
     fn to_f32(&self) -> (Cow<'_, [f32]>, Cow<'_, [f32]>) {
         match self {
             Self::Host { m, v } => (Cow::Borrowed(m), Cow::Borrowed(v)),
-            Self::Device { m, v } => {
+            Self::Device(moments) => {
                 let host = |tensor: &Tensor<1>| {
                     Cow::Owned(values(&tensor.to_data_dtype(DType::F32)).to_vec())
                 };
+                let [m, v] = moments.as_ref();
                 (host(m), host(v))
             }
         }

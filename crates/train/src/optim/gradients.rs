@@ -41,9 +41,7 @@ impl GradientSum {
             *sum = Some(match (sum.take(), Gradient::new(grad)) {
                 (None, new) => new,
                 (Some(Gradient::Host(old)), Gradient::Host(new)) => Gradient::Host(plus(old, &new)),
-                (Some(Gradient::Device(old)), Gradient::Device(new)) => {
-                    Gradient::Device(old + new)
-                }
+                (Some(Gradient::Device(old)), Gradient::Device(new)) => Gradient::Device(old + new),
                 _ => unreachable!("a parameter stays on its device within a step"),
             });
         }

@@ -3,7 +3,10 @@
 
 use std::{
     path::{Path, PathBuf},
-    sync::atomic::{AtomicBool, Ordering},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use burn::{Device, Distribution, Tensor, TensorData};
@@ -88,6 +91,9 @@ pub fn config() -> TrainConfig {
     }
 }
 
+/// The device's random generator belongs to the whole process, so runs take turns.
+static ONE_RUN: Mutex<()> = Mutex::new(());
+
 /// Trains in `out`; `stop_after` stops as Ctrl-C would, once that many steps are done.
 pub fn train(
     tiny: &Tiny,
@@ -95,6 +101,7 @@ pub fn train(
     out: &Path,
     stop_after: Option<u64>,
 ) -> quintet_train::Result<Outcome> {
+    let _turn = ONE_RUN.lock().unwrap_or_else(PoisonError::into_inner);
     let stop = AtomicBool::new(false);
     let mut evaluate = |step| {
         stop.store(stop_after == Some(step), Ordering::Relaxed);
@@ -108,7 +115,8 @@ pub fn train(
 /// What must be the same bits after any history: the files of the last checkpoint.
 pub fn final_bits(out: &Path) -> [Vec<u8>; 2] {
     let last = out.join(format!("step-{STEPS:06}"));
-    ["weights.safetensors", "optimizer.safetensors"].map(|name| std::fs::read(last.join(name)).unwrap())
+    ["weights.safetensors", "optimizer.safetensors"]
+        .map(|name| std::fs::read(last.join(name)).unwrap())
 }
 
 /// The log without what depends on the clock.
