@@ -1,1 +1,16 @@
 //! Tasks, metrics and receipts.
+//!
+//! [`evaluate`] asks a model the scene tasks and scores its answers; a [`Receipt`] says what was
+//! measured on what, so that the numbers can be made again.
+
+pub mod answer;
+pub mod error;
+pub mod metrics;
+pub mod receipt;
+pub mod scores;
+pub mod tasks;
+
+pub use error::{Error, Result};
+pub use receipt::Receipt;
+pub use scores::Scores;
+pub use tasks::{Settings, evaluate};
