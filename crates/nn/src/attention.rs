@@ -1,6 +1,7 @@
 //! Multi-head and grouped-query attention, with a KV cache.
 
-use burn::{Tensor, module, ops::AttentionModuleOptions};
+use burn::Tensor;
+use quintet_kernels::attention;
 
 use crate::{Linear, Result, Vars, rope::Rotation};
 
@@ -123,48 +124,14 @@ impl Attention {
         value: Tensor<4>,
         bias: Option<&Tensor<4>>,
     ) -> Tensor<3> {
-        let groups = self.heads / self.kv_heads;
-        let (key, value) = (repeat_heads(key, groups), repeat_heads(value, groups));
-        self.out.forward(attend(query, key, value, bias))
+        self.out.forward(attention(query, key, value, bias))
     }
-}
-
-/// `softmax(Q Kᵀ / √k + bias) V` for heads split already, joined again: for layers whose maps
-/// are not [`Attention`]'s.
-///
-/// # Shapes
-/// - query: `[b, h, t, k]`
-/// - key, value: `[b, h, s, k]`
-/// - bias: `[b or 1, 1, t, s]`
-/// - output: `[b, t, h·k]`
-pub fn attend(
-    query: Tensor<4>,
-    key: Tensor<4>,
-    value: Tensor<4>,
-    bias: Option<&Tensor<4>>,
-) -> Tensor<3> {
-    let [b, h, t, k] = query.dims();
-    let s = key.dims()[2];
-    let bias = bias.map(|bias| bias.clone().expand([b, h, t, s]));
-    let options =
-        AttentionModuleOptions { scale: Some(1.0 / (k as f64).sqrt()), ..Default::default() };
-    let out = module::attention(query, key, value, None, bias, options); // [b, h, t, k]
-    out.swap_dims(1, 2).reshape([b, t, h * k])
 }
 
 /// `[b, t, h·k]` to `[b, h, t, k]`
 pub fn split_heads(x: Tensor<3>, heads: usize) -> Tensor<4> {
     let [b, t, d] = x.dims();
     x.reshape([b, t, heads, d / heads]).swap_dims(1, 2)
-}
-
-/// `[b, h, s, k]` to `[b, h·groups, s, k]`, each head repeated in place
-fn repeat_heads(x: Tensor<4>, groups: usize) -> Tensor<4> {
-    if groups == 1 {
-        return x;
-    }
-    let [b, h, s, k] = x.dims();
-    x.unsqueeze_dim::<5>(2).expand([b, h, groups, s, k]).reshape([b, h * groups, s, k])
 }
 
 /// Keys and values of the tokens seen so far, one entry per layer.

@@ -2,7 +2,8 @@
 
 use std::sync::{Arc, PoisonError, RwLock};
 
-use burn::{Tensor, module};
+use burn::Tensor;
+use quintet_kernels::linear;
 
 use crate::{Init, Param, Result, Vars, norm::in_dtype};
 
@@ -50,7 +51,7 @@ impl Linear {
     /// - output: `[.., out]`
     pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
         let bias = self.bias.as_ref().map(Param::tensor);
-        let y = module::linear(x.clone(), self.weight.tensor().transpose(), bias);
+        let y = linear(x.clone(), self.weight.tensor(), bias);
         match self.lora() {
             None => y,
             Some(lora) => {
@@ -59,8 +60,8 @@ impl Linear {
                 let dtype = y.dtype();
                 let down = lora.down.tensor();
                 let x = in_dtype(x, down.dtype());
-                let low = module::linear(x, down.transpose(), None);
-                let update = module::linear(low, lora.up.tensor().transpose(), None);
+                let low = linear(x, down, None);
+                let update = linear(low, lora.up.tensor(), None);
                 y + in_dtype(update.mul_scalar(lora.scale), dtype)
             }
         }

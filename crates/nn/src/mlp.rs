@@ -1,6 +1,7 @@
 //! The feed-forward halves of transformer blocks.
 
-use burn::{Tensor, activation};
+use burn::Tensor;
+use quintet_kernels::{Pointwise, gated, pointwise};
 use serde::{Deserialize, Serialize};
 
 use crate::{Linear, Result, Vars};
@@ -28,12 +29,26 @@ pub enum Activation {
 impl Activation {
     /// Applies it to each value.
     pub fn forward<const D: usize>(self, x: Tensor<D>) -> Tensor<D> {
-        match self {
-            Self::Gelu => activation::gelu(x),
-            Self::GeluTanh => activation::gelu_approximate(x),
-            Self::QuickGelu => x.clone() * activation::sigmoid(x.mul_scalar(1.702)),
-            Self::Silu => x.clone() * activation::sigmoid(x),
-            Self::Relu => activation::relu(x),
+        pointwise(self.into(), x)
+    }
+
+    /// `f(gate) · up`, the middle of a gated MLP.
+    ///
+    /// # Shapes
+    /// - gate, up and output: the same
+    pub fn gate<const D: usize>(self, gate: Tensor<D>, up: Tensor<D>) -> Tensor<D> {
+        gated(self.into(), gate, up)
+    }
+}
+
+impl From<Activation> for Pointwise {
+    fn from(activation: Activation) -> Self {
+        match activation {
+            Activation::Gelu => Self::Gelu,
+            Activation::GeluTanh => Self::GeluTanh,
+            Activation::QuickGelu => Self::QuickGelu,
+            Activation::Silu => Self::Silu,
+            Activation::Relu => Self::Relu,
         }
     }
 }
@@ -92,7 +107,7 @@ impl GatedMlp {
     /// # Shapes
     /// - input and output: `[.., d]`
     pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
-        let gate = self.activation.forward(self.gate.forward(x.clone()));
-        self.down.forward(gate * self.up.forward(x))
+        let gate = self.gate.forward(x.clone());
+        self.down.forward(self.activation.gate(gate, self.up.forward(x)))
     }
 }

@@ -1,6 +1,7 @@
 //! LayerNorm and RMSNorm over the last dimension.
 
 use burn::{DType, Tensor, module};
+use quintet_kernels::{layer_norm, rms_norm};
 
 use crate::{Init, Param, Result, Vars};
 
@@ -40,7 +41,7 @@ impl LayerNorm {
             }
             Some((weight, bias)) => {
                 let [weight, bias] = [weight, bias].map(|p| in_dtype(p.tensor(), DType::F32));
-                module::layer_norm(x, weight, Some(bias), self.eps)
+                layer_norm(x, weight, bias, self.eps)
             }
         };
         in_dtype(y, dtype)
@@ -72,8 +73,7 @@ impl RmsNorm {
     /// - input and output: `[.., d]`
     pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
         let dtype = x.dtype();
-        let x = in_dtype(x, DType::F32);
-        let rms = x.clone().square().mean_dim(D - 1).add_scalar(self.eps).sqrt();
-        in_dtype(x / rms, dtype) * self.weight.tensor().unsqueeze()
+        let weight = in_dtype(self.weight.tensor(), DType::F32);
+        in_dtype(rms_norm(in_dtype(x, DType::F32), weight, self.eps), dtype)
     }
 }

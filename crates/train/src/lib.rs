@@ -23,6 +23,6 @@ pub mod stage;
 pub mod state;
 
 pub use error::{BoxError, Error, Result};
-pub use looper::{Control, Outcome, TrainConfig, run};
+pub use looper::{Control, Outcome, Precision, TrainConfig, run};
 pub use objective::{LossParts, Objective};
 pub use recipe::Recipe;

@@ -8,6 +8,7 @@ use std::{
 
 use burn::Device;
 use quintet_nn::Params;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::{
@@ -41,6 +42,8 @@ pub struct TrainConfig {
     pub schedule: Schedule,
     /// Largest norm of the gradient.
     pub clip: Option<f64>,
+    /// How matrices are multiplied.
+    pub precision: Precision,
     /// Steps between lines of the log.
     pub log_every: u64,
     /// Steps between checkpoints.
@@ -57,6 +60,27 @@ pub struct TrainConfig {
     pub recipe: String,
     /// What a person sees.
     pub progress: ProgressMode,
+}
+
+/// How matrices are multiplied in training.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Precision {
+    /// In `f32`.
+    #[default]
+    Single,
+    /// Operands rounded to `bf16` and sums in `f32`, where the processor multiplies `bf16` in
+    /// hardware; in `f32` elsewhere. Weights and optimiser state stay `f32`.
+    Mixed,
+}
+
+impl Precision {
+    fn within<T>(self, f: impl FnOnce() -> T) -> T {
+        match self {
+            Self::Single => f(),
+            Self::Mixed => quintet_kernels::mixed_precision(f),
+        }
+    }
 }
 
 /// Evaluates the model as it stands after a step.
@@ -250,7 +274,7 @@ impl<O: Objective> Run<'_, O> {
             let batch = batches.next(index, micro)?;
             self.device.seed(mix(self.config.seed, index, micro));
             let LossParts { loss, weight, samples, tokens, metrics } =
-                self.objective.loss(batch).map_err(failed)?;
+                self.config.precision.within(|| self.objective.loss(batch)).map_err(failed)?;
             let value = f64::from(loss.clone().into_scalar::<f32>());
             if !value.is_finite() {
                 return Err(Error::NonFinite { step: index + 1, what: "the loss", value });

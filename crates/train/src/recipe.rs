@@ -32,7 +32,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use toml::Spanned;
 
 use crate::{
-    Error, Result, TrainConfig,
+    Error, Precision, Result, TrainConfig,
     error::io,
     optim::{AdamWConfig, Group},
     progress::ProgressMode,
@@ -132,6 +132,9 @@ pub struct Stage {
     /// Weight decay of matrices.
     #[serde(default)]
     pub weight_decay: f64,
+    /// How matrices are multiplied.
+    #[serde(default)]
+    pub precision: Precision,
     /// β₁ and β₂ of AdamW.
     #[serde(default = "betas")]
     pub betas: [f64; 2],
@@ -328,6 +331,7 @@ impl Stage {
                 floor: self.floor,
             },
             clip: Some(self.clip).filter(|&clip| clip > 0.0),
+            precision: self.precision,
             log_every: self.log_every,
             save_every: self.save_every,
             save_after: Some(Duration::from_secs_f64(self.save_minutes * 60.0)),

@@ -77,8 +77,8 @@ impl FeedForward {
             Self::Gated { input, output } => {
                 let both = input.forward(x);
                 let hidden = both.dims()[2] / 2;
-                let gate = Activation::Silu.forward(both.clone().narrow(2, 0, hidden));
-                output.forward(gate * both.narrow(2, hidden, hidden))
+                let gate = both.clone().narrow(2, 0, hidden);
+                output.forward(Activation::Silu.gate(gate, both.narrow(2, hidden, hidden)))
             }
         }
     }

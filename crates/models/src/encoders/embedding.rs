@@ -4,6 +4,7 @@ use burn::{
     DType, Tensor, module,
     ops::{InterpolateMode, InterpolateOptions},
 };
+use quintet_kernels::linear;
 use quintet_nn::{Error, Init, Param, Result, Vars};
 
 /// Sizes beyond any real image, width or count, below which products of two cannot overflow.
@@ -84,8 +85,7 @@ impl PatchEmbedding {
             .permute([0, 2, 4, 1, 3, 5])
             .reshape([b, rows * columns, c * p * p]);
         let bias = self.bias.as_ref().map(Param::tensor);
-        let weight = weight.reshape([d, c * p * p]).transpose();
-        (module::linear(patches, weight, bias), [rows, columns])
+        (linear(patches, weight.reshape([d, c * p * p]), bias), [rows, columns])
     }
 }
 

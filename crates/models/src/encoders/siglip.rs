@@ -1,9 +1,9 @@
 //! SigLIP's vision transformer (Zhai et al., 2023); reference: `SiglipVisionModel`.
 
-use burn::{Tensor, module};
+use burn::Tensor;
+use quintet_kernels::{attention, linear};
 use quintet_nn::{
-    Activation, Init, LayerNorm, Linear, Mlp, Param, Result, Vars,
-    attention::{attend, split_heads},
+    Activation, Init, LayerNorm, Linear, Mlp, Param, Result, Vars, attention::split_heads,
 };
 use serde::{Deserialize, Serialize};
 
@@ -165,12 +165,12 @@ impl PoolingHead {
         let [b, _, d] = x.dims();
         let (weight, bias) = (self.weight.tensor(), self.bias.tensor());
         let project = |x: Tensor<3>, part: usize| {
-            let weight = weight.clone().narrow(0, part * d, d).transpose();
+            let weight = weight.clone().narrow(0, part * d, d);
             let bias = bias.clone().narrow(0, part * d, d);
-            split_heads(module::linear(x, weight, Some(bias)), self.heads)
+            split_heads(linear(x, weight, Some(bias)), self.heads)
         };
         let query = project(self.probe.tensor().expand([b, 1, d]), 0);
-        let pooled = attend(query, project(x.clone(), 1), project(x, 2), None); // [b, 1, d]
+        let pooled = attention(query, project(x.clone(), 1), project(x, 2), None); // [b, 1, d]
         let pooled = self.out.forward(pooled);
         let pooled = pooled.clone() + self.mlp.forward(self.norm.forward(pooled));
         pooled.squeeze_dim(1)

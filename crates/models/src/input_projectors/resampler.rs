@@ -2,9 +2,9 @@
 //! al., 2022, §2.1 and Fig. 5); reference: `IdeficsPerceiverResampler`.
 
 use burn::Tensor;
+use quintet_kernels::attention;
 use quintet_nn::{
-    Activation, Error, Init, LayerNorm, Linear, Mlp, Param, Result, Vars,
-    attention::{attend, split_heads},
+    Activation, Error, Init, LayerNorm, Linear, Mlp, Param, Result, Vars, attention::split_heads,
 };
 use serde::{Deserialize, Serialize};
 
@@ -172,7 +172,7 @@ impl CrossAttention {
             query = query_norm.forward(query);
             key = key_norm.forward(key);
         }
-        self.out.forward(attend(query, key, value, None))
+        self.out.forward(attention(query, key, value, None))
     }
 }
 

@@ -12,7 +12,7 @@ use std::{
 use burn::{Device, Distribution, Tensor, TensorData};
 use quintet_nn::{Linear, Params, Vars};
 use quintet_train::{
-    BoxError, Control, LossParts, Objective, Outcome, TrainConfig,
+    BoxError, Control, LossParts, Objective, Outcome, Precision, TrainConfig,
     optim::{AdamWConfig, Group},
     progress::ProgressMode,
     schedule::{Decay, Schedule, Warmup},
@@ -80,6 +80,7 @@ pub fn config() -> TrainConfig {
         optimiser: AdamWConfig::default(),
         schedule: Schedule { warmup: Warmup::Steps(4), decay: Decay::Cosine, floor: 0.1 },
         clip: Some(1.0),
+        precision: Precision::Single,
         log_every: 3,
         save_every: Some(2),
         save_after: None,

@@ -1,0 +1,22 @@
+//! Fused operations with hand-written backward passes, for the CPU.
+//!
+//! Each operation stands beside a plain composition of tensor operations that gives the same
+//! values; tensors on other devices, or of other number kinds, take that one. This is the only
+//! crate of the project with `unsafe`.
+//!
+//! Matrix products take their operands in `f32`. Inside [`mixed_precision`] they are rounded to
+//! `bf16` where the processor multiplies that kind in hardware, and summed in `f32`.
+
+mod bridge;
+mod gemm;
+mod lanes;
+mod ops;
+mod precision;
+
+pub use ops::{
+    attention::attention,
+    elementwise::{Pointwise, gated, pointwise},
+    linear::linear,
+    norm::{layer_norm, rms_norm},
+};
+pub use precision::{has_fast_bf16, mixed_precision};

@@ -1,0 +1,60 @@
+//! The operations.
+
+pub(crate) mod attention;
+pub(crate) mod elementwise;
+pub(crate) mod linear;
+pub(crate) mod norm;
+#[cfg(test)]
+mod tests;
+
+use rayon::prelude::*;
+
+/// Values that a thread works on at a time. A constant, so that sums over pieces are the same
+/// whatever the number of threads.
+const PIECE: usize = 1 << 14;
+
+/// Calls `f` with the number of each piece of `width`-wide rows, and the piece, on all threads.
+fn for_pieces(out: &mut [f32], width: usize, f: impl Fn(usize, &mut [f32]) + Sync) {
+    let piece = rows_per_piece(width) * width;
+    if out.len() <= piece {
+        f(0, out);
+    } else {
+        out.par_chunks_mut(piece).enumerate().for_each(|(i, out)| f(i, out));
+    }
+}
+
+/// Rows of a piece.
+fn rows_per_piece(width: usize) -> usize {
+    (PIECE / width.max(1)).max(1)
+}
+
+/// Part `i` of `values` cut as [`for_pieces`] cuts.
+fn piece(values: &[f32], width: usize, i: usize) -> &[f32] {
+    let size = rows_per_piece(width) * width;
+    let end = ((i + 1) * size).min(values.len());
+    values.get(i * size..end).unwrap_or_default()
+}
+
+/// The sums over rows of `width` values.
+fn sum_of_rows(values: &[f32], width: usize) -> Vec<f32> {
+    let partial: Vec<Vec<f32>> = values
+        .par_chunks(rows_per_piece(width) * width)
+        .map(|rows| {
+            let mut sums = vec![0f32; width];
+            for row in rows.chunks_exact(width) {
+                sums.iter_mut().zip(row).for_each(|(sum, x)| *sum += x);
+            }
+            sums
+        })
+        .collect();
+    sum_all(partial, width)
+}
+
+/// The sum of vectors, in their order.
+fn sum_all(partial: Vec<Vec<f32>>, width: usize) -> Vec<f32> {
+    let mut sums = vec![0f32; width];
+    for part in partial {
+        sums.iter_mut().zip(part).for_each(|(sum, x)| *sum += x);
+    }
+    sums
+}

@@ -1,0 +1,202 @@
+//! LayerNorm and RMSNorm over the last dimension.
+
+use burn::{Shape, Tensor, module};
+use burn_backend::TensorMetadata;
+use burn_flex::FlexTensor;
+use rayon::prelude::*;
+
+use super::{for_pieces, piece, rows_per_piece, sum_all};
+use crate::{
+    bridge::{Kernel, last_dim, run, tensor, tracked, values, written},
+    lanes::{sum, sum2, widest},
+};
+
+/// `(x - mean) / √(variance + eps) · weight + bias` (Ba et al., 2016).
+///
+/// # Shapes
+/// - x and output: `[.., d]`
+/// - weight, bias: `[d]`
+pub fn layer_norm<const D: usize>(
+    x: Tensor<D>,
+    weight: Tensor<1>,
+    bias: Tensor<1>,
+    eps: f64,
+) -> Tensor<D> {
+    match (tracked(&x), tracked(&weight), tracked(&bias)) {
+        (Some(x), Some(weight), Some(bias)) => {
+            run(Norm { eps: eps as f32, centred: true }, [x, weight, bias])
+        }
+        _ => module::layer_norm(x, weight, Some(bias), eps),
+    }
+}
+
+/// `x / √(mean of x² + eps) · weight` (Zhang and Sennrich, 2019).
+///
+/// # Shapes
+/// - x and output: `[.., d]`
+/// - weight: `[d]`
+pub fn rms_norm<const D: usize>(x: Tensor<D>, weight: Tensor<1>, eps: f64) -> Tensor<D> {
+    match (tracked(&x), tracked(&weight)) {
+        (Some(x), Some(weight)) => run(Norm { eps: eps as f32, centred: false }, [x, weight]),
+        _ => {
+            let rms = x.clone().square().mean_dim(D - 1).add_scalar(eps).sqrt();
+            x / rms * weight.unsqueeze()
+        }
+    }
+}
+
+#[derive(Clone, Debug)]
+struct Norm {
+    eps: f32,
+    /// Whether the mean is taken off.
+    centred: bool,
+}
+
+/// The mean and one over the standard deviation of a row.
+#[inline(always)]
+fn moments(row: &[f32], eps: f32, centred: bool) -> (f32, f32) {
+    let d = row.len() as f32;
+    let mean = if centred { sum(row, |x| x) / d } else { 0.0 };
+    let variance = sum(row, |x| (x - mean) * (x - mean)) / d;
+    (mean, 1.0 / (variance + eps).sqrt())
+}
+
+widest! {
+    fn forward(
+        norm: (f32, bool),
+        x: &[f32],
+        weight: &[f32],
+        bias: Option<&[f32]>,
+        y: &mut [f32],
+    ) {
+        let d = weight.len();
+        for (x, y) in x.chunks_exact(d).zip(y.chunks_exact_mut(d)) {
+            let (mean, scale) = moments(x, norm.0, norm.1);
+            match bias {
+                Some(bias) => {
+                    for (((y, x), w), b) in y.iter_mut().zip(x).zip(weight).zip(bias) {
+                        *y = (x - mean) * scale * w + b;
+                    }
+                }
+                None => {
+                    for ((y, x), w) in y.iter_mut().zip(x).zip(weight) {
+                        *y = (x - mean) * scale * w;
+                    }
+                }
+            }
+        }
+    }
+}
+
+widest! {
+    fn backward(
+        norm: (f32, bool),
+        x: &[f32],
+        weight: &[f32],
+        dy: &[f32],
+        dx: &mut [f32],
+        d_weight: &mut [f32],
+        d_bias: &mut [f32],
+    ) {
+        let d = weight.len();
+        let mut g = vec![0f32; d];
+        let mut normed = vec![0f32; d];
+        let rows = x.chunks_exact(d).zip(dy.chunks_exact(d)).zip(dx.chunks_exact_mut(d));
+        for ((x, dy), dx) in rows {
+            let (mean, scale) = moments(x, norm.0, norm.1);
+            for i in 0..d {
+                normed[i] = (x[i] - mean) * scale;
+                g[i] = dy[i] * weight[i];
+                d_weight[i] += dy[i] * normed[i];
+                d_bias[i] += dy[i];
+            }
+            let along = sum2(&g, &normed, |g, n| g * n) / d as f32;
+            let level = if norm.1 { sum(&g, |g| g) / d as f32 } else { 0.0 };
+            for i in 0..d {
+                dx[i] = scale * (g[i] - level - normed[i] * along);
+            }
+        }
+    }
+}
+
+impl Norm {
+    fn forward(
+        &self,
+        x: &FlexTensor,
+        weight: &FlexTensor,
+        bias: Option<&FlexTensor>,
+    ) -> FlexTensor {
+        let d = last_dim(x);
+        let (x_values, weight, bias) = (values(x), values(weight), bias.map(values));
+        assert_eq!(weight.len(), d, "the norm has another width");
+        // SAFETY: every row is set.
+        let y = unsafe {
+            written(x_values.len(), |y| {
+                for_pieces(y, d, |i, y| {
+                    let x = piece(&x_values, d, i);
+                    forward((self.eps, self.centred), x, &weight, bias.as_deref(), y);
+                });
+            })
+        };
+        tensor(y, x.shape())
+    }
+
+    /// Gradients of `x`, the weight and the bias.
+    fn backward(
+        &self,
+        (x, weight): (FlexTensor, FlexTensor),
+        dy: &FlexTensor,
+    ) -> [Option<FlexTensor>; 3] {
+        let d = last_dim(&x);
+        let (x_values, weight_values, dy) = (values(&x), values(&weight), values(dy));
+        let mut dx = vec![0f32; x_values.len()];
+        let piece = rows_per_piece(d) * d;
+        let (d_weight, d_bias): (Vec<_>, Vec<_>) = dx
+            .par_chunks_mut(piece)
+            .zip(x_values.par_chunks(piece).zip(dy.par_chunks(piece)))
+            .map(|(dx, (x, dy))| {
+                let (mut d_weight, mut d_bias) = (vec![0f32; d], vec![0f32; d]);
+                let norm = (self.eps, self.centred);
+                backward(norm, x, &weight_values, dy, dx, &mut d_weight, &mut d_bias);
+                (d_weight, d_bias)
+            })
+            .unzip();
+        let of = |partial| Some(tensor(sum_all(partial, d), Shape::from([d])));
+        [Some(tensor(dx, x.shape())), of(d_weight), of(d_bias)]
+    }
+}
+
+impl Kernel<3> for Norm {
+    type Saved = (FlexTensor, FlexTensor);
+
+    fn forward(&self, [x, weight, bias]: [FlexTensor; 3]) -> (FlexTensor, Self::Saved) {
+        (self.forward(&x, &weight, Some(&bias)), (x, weight))
+    }
+
+    fn backward(
+        &self,
+        saved: Self::Saved,
+        dy: FlexTensor,
+        _: [bool; 3],
+    ) -> [Option<FlexTensor>; 3] {
+        self.backward(saved, &dy)
+    }
+}
+
+impl Kernel<2> for Norm {
+    type Saved = (FlexTensor, FlexTensor);
+
+    fn forward(&self, [x, weight]: [FlexTensor; 2]) -> (FlexTensor, Self::Saved) {
+        (self.forward(&x, &weight, None), (x, weight))
+    }
+
+    fn backward(
+        &self,
+        saved: Self::Saved,
+        dy: FlexTensor,
+        _: [bool; 2],
+    ) -> [Option<FlexTensor>; 2] {
+        let [x, weight, _] = self.backward(saved, &dy);
+        [x, weight]
+    }
+}

@@ -1,0 +1,180 @@
+//! Every operation against the plain composition of tensor operations: values and gradients.
+
+use burn::{Device, Distribution, Tensor, module};
+
+use super::{
+    attention::attention,
+    elementwise::{Pointwise, gated, pointwise},
+    linear::linear,
+    norm::{layer_norm, rms_norm},
+};
+use crate::precision::{has_fast_bf16, mixed_precision};
+
+fn device() -> Device {
+    Device::flex().autodiff()
+}
+
+fn random<const D: usize>(shape: [usize; D]) -> Tensor<D> {
+    Tensor::random(shape, Distribution::Normal(0.0, 1.0), &device())
+}
+
+/// Rounds as the tile unit does, without touching the graph.
+fn rounded<const D: usize>(x: Tensor<D>) -> Tensor<D> {
+    x.cast(burn::DType::BF16).cast(burn::DType::F32)
+}
+
+/// A weighted sum, so that every output has a gradient of its own.
+fn loss<const D: usize>(y: Tensor<D>) -> Tensor<1> {
+    let n = y.shape().num_elements();
+    let y = y.reshape([n]);
+    let weights = Tensor::<1, burn::Int>::arange(0..n as i64, &y.device()).float();
+    (y * weights.mul_scalar(0.7).sin()).sum()
+}
+
+fn assert_close<const D: usize>(got: Tensor<D>, wanted: Tensor<D>, tolerance: f32, what: &str) {
+    assert_eq!(got.dims(), wanted.dims(), "{what}");
+    let largest = wanted.clone().abs().max().into_scalar::<f32>().max(1e-3);
+    let error = (got - wanted).abs().max().into_scalar::<f32>();
+    assert!(error <= tolerance * largest, "{what}: off by {error} of {largest}");
+}
+
+/// Values and gradients of `f` and `plain` at random inputs of these shapes.
+fn check<const A: usize, const B: usize, const C: usize, const O: usize>(
+    (a, b, c): ([usize; A], [usize; B], [usize; C]),
+    tolerance: f32,
+    f: impl Fn(Tensor<A>, Tensor<B>, Tensor<C>) -> Tensor<O>,
+    plain: impl Fn(Tensor<A>, Tensor<B>, Tensor<C>) -> Tensor<O>,
+) {
+    device().seed(a.iter().chain(&b).chain(&c).sum::<usize>() as u64);
+    let [a, b, c] =
+        [random(a).into_dispatch(), random(b).into_dispatch(), random(c).into_dispatch()];
+    let (a, b, c) = (
+        Tensor::<A>::from_dispatch(a).require_grad(),
+        Tensor::<B>::from_dispatch(b).require_grad(),
+        Tensor::<C>::from_dispatch(c).require_grad(),
+    );
+    let got = f(a.clone(), b.clone(), c.clone());
+    let wanted = plain(a.clone(), b.clone(), c.clone());
+    assert_close(got.clone(), wanted.clone(), tolerance, "value");
+    let (got, wanted) = (loss(got).backward(), loss(wanted).backward());
+    assert_close(a.grad(&got).unwrap(), a.grad(&wanted).unwrap(), tolerance, "first gradient");
+    assert_close(b.grad(&got).unwrap(), b.grad(&wanted).unwrap(), tolerance, "second gradient");
+    assert_close(c.grad(&got).unwrap(), c.grad(&wanted).unwrap(), tolerance, "third gradient");
+}
+
+#[test]
+fn linear_in_mixed_precision_is_the_product_of_rounded_factors() {
+    if !has_fast_bf16() {
+        return;
+    }
+    for [m, k, n] in
+        [[1, 1, 1], [3, 5, 7], [16, 32, 16], [33, 65, 47], [130, 300, 31], [257, 2100, 64]]
+    {
+        device().seed((m * k * n) as u64);
+        let (x, w, b) = (random([m, k]), random([n, k]), random([n]));
+        let got = mixed_precision(|| linear(x.clone(), w.clone(), Some(b.clone())));
+        let wanted = module::linear(rounded(x), rounded(w).transpose(), Some(b));
+        assert_close(got, wanted, 1e-5, "value");
+    }
+}
+
+#[test]
+fn linear_has_the_gradients_of_the_plain_product() {
+    for [m, k, n] in [[3, 5, 7], [40, 64, 33], [200, 100, 90]] {
+        check(
+            ([2, m, k], [n, k], [n]),
+            // 8 bits of mantissa in each factor.
+            if has_fast_bf16() { 2e-2 } else { 1e-5 },
+            |x, w, b| mixed_precision(|| linear(x, w, Some(b))),
+            |x, w, b| module::linear(x, w.transpose(), Some(b)),
+        );
+    }
+}
+
+#[test]
+fn attention_is_softmax_of_products() {
+    for ([b, h, kv, t, s, k], hides) in [
+        ([1, 1, 1, 1, 1, 4], false),
+        ([2, 4, 2, 5, 9, 8], true),
+        ([2, 3, 3, 37, 37, 16], true),
+        ([1, 4, 1, 70, 40, 64], false),
+    ] {
+        let bias = hides.then(|| {
+            let hidden = Tensor::<4>::random([b, 1, t, s], Distribution::Default, &Device::flex());
+            hidden.greater_elem(0.7).float().mul_scalar(-1e9)
+        });
+        check(
+            ([b, h, t, k], [b, kv, s, k], [b, kv, s, k]),
+            if has_fast_bf16() { 3e-2 } else { 1e-4 },
+            |q, k, v| mixed_precision(|| attention(q, k, v, bias.as_ref())),
+            |q, k, v| attention(q, k, v, bias.as_ref()),
+        );
+    }
+}
+
+#[test]
+fn attention_takes_views() {
+    let (b, h, t, k) = (2, 3, 10, 8);
+    let heads = |x: Tensor<3>| x.reshape([b, t, h, k]).swap_dims(1, 2);
+    check(
+        ([b, t, h * k], [b, t, h * k], [b, t, h * k]),
+        if has_fast_bf16() { 3e-2 } else { 1e-4 },
+        |q, k, v| mixed_precision(|| attention(heads(q), heads(k), heads(v), None)),
+        |q, k, v| attention(heads(q), heads(k), heads(v), None),
+    );
+}
+
+#[test]
+fn norms_are_what_they_say() {
+    for [m, d] in [[1, 3], [7, 64], [300, 257]] {
+        let last = |x: Tensor<2>| x;
+        check(
+            ([m, d], [d], [d]),
+            2e-5,
+            |x, w, b| last(layer_norm(x, w, b, 1e-5)),
+            |x, w, b| {
+                let mean = x.clone().mean_dim(1);
+                let x = x - mean;
+                let deviation = x.clone().square().mean_dim(1).add_scalar(1e-5).sqrt();
+                x / deviation * w.unsqueeze() + b.unsqueeze()
+            },
+        );
+        check(
+            ([m, d], [d], [1]),
+            2e-5,
+            |x, w, b| rms_norm(x, w, 1e-5) * b.unsqueeze(),
+            |x, w, b| {
+                let rms = x.clone().square().mean_dim(1).add_scalar(1e-5).sqrt();
+                x / rms * w.unsqueeze() * b.unsqueeze()
+            },
+        );
+    }
+}
+
+#[test]
+fn functions_and_gates_have_their_slopes() {
+    use burn::activation::{gelu, gelu_approximate, relu, sigmoid};
+    let plain = |function: Pointwise, x: Tensor<2>| match function {
+        Pointwise::Gelu => gelu(x),
+        Pointwise::GeluTanh => gelu_approximate(x),
+        Pointwise::QuickGelu => x.clone() * sigmoid(x.mul_scalar(1.702)),
+        Pointwise::Silu => x.clone() * sigmoid(x),
+        Pointwise::Relu => relu(x),
+    };
+    for function in [
+        Pointwise::Gelu,
+        Pointwise::GeluTanh,
+        Pointwise::QuickGelu,
+        Pointwise::Silu,
+        Pointwise::Relu,
+    ] {
+        for [m, d] in [[1, 5], [123, 300]] {
+            check(
+                ([m, d], [m, d], [1, 1]),
+                2e-6,
+                |x, up, one| pointwise(function, x.clone()) + gated(function, x, up) * one,
+                |x, up, one| plain(function, x.clone()) + plain(function, x) * up * one,
+            );
+        }
+    }
+}
