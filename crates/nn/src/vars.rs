@@ -39,6 +39,16 @@ pub enum Init {
     Normal(f32),
     /// Uniform in ±bound.
     Uniform(f32),
+    /// Sines and cosines of the place in a square grid, after `leading` rows of zeros: positions
+    /// that are near each other look alike from the start (He et al., 2022, §A.1).
+    Grid {
+        /// Rows before the grid's.
+        leading: usize,
+        /// Places along each side.
+        side: usize,
+        /// Greatest value.
+        scale: f32,
+    },
 }
 
 enum Origin {
@@ -194,12 +204,49 @@ impl Init {
             Self::Constant(value) => vec![value; len],
             Self::Uniform(bound) => (0..len).map(|_| rng.random_range(-bound..=bound)).collect(),
             Self::Normal(std) => (0..len).map(|_| std * standard_normal(rng)).collect(),
+            Self::Grid { leading, side, scale } => grid(len, leading, side, scale),
         }
     }
+}
+
+/// `[leading + side², d]`: quarters of `sin x`, `cos x`, `sin y`, `cos y`, each with wavelengths
+/// from 2π places to 100 times that.
+fn grid(len: usize, leading: usize, side: usize, scale: f32) -> Vec<f32> {
+    let width = len / (leading + side * side).max(1);
+    let quarter = width.div_ceil(4).max(1);
+    let value = |place: usize, channel: usize| {
+        let [x, y] = [place % side, place / side];
+        let along = if channel / quarter < 2 { x } else { y } as f32;
+        let angle = along / 100f32.powf((channel % quarter) as f32 / quarter as f32);
+        scale * if channel / quarter % 2 == 0 { angle.sin() } else { angle.cos() }
+    };
+    let before = std::iter::repeat_n(0.0, leading * width);
+    let places = (0..side * side).flat_map(|place| (0..width).map(move |c| value(place, c)));
+    before.chain(places).collect()
 }
 
 /// One draw from N(0, 1) by Box and Muller's transform.
 fn standard_normal(rng: &mut impl Rng) -> f32 {
     let radius = (-2.0 * (1.0 - rng.random::<f32>()).ln()).sqrt();
     radius * (std::f32::consts::TAU * rng.random::<f32>()).cos()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_near_each_other_start_alike() {
+        let (side, width) = (5, 16);
+        let values = grid((2 + side * side) * width, 2, side, 0.5);
+        let (leading, places) = values.split_at(2 * width);
+        assert!(leading.iter().all(|&value| value == 0.0));
+        let place = |x: usize, y: usize| &places[(y * side + x) * width..][..width];
+        let distance =
+            |a: &[f32], b: &[f32]| -> f32 { a.iter().zip(b).map(|(a, b)| (a - b).powi(2)).sum() };
+        let from = |x, y| distance(place(2, 2), place(x, y));
+        assert!(from(3, 2) > 0.0 && from(3, 2) < from(4, 2) && from(3, 2) < from(3, 3));
+        assert!((from(3, 2) - from(2, 3)).abs() < 1e-6);
+        assert!(values.iter().all(|value| value.abs() <= 0.5));
+    }
 }

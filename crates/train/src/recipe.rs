@@ -45,7 +45,7 @@ use crate::{
 pub struct Recipe<M = toml::Table, D = toml::Table> {
     /// The file.
     pub path: PathBuf,
-    /// Its text, which every checkpoint carries.
+    /// Its text. Every checkpoint carries what of it led there.
     pub text: String,
     /// The run's name.
     pub name: String,
@@ -247,6 +247,22 @@ impl<M: DeserializeOwned, D: DeserializeOwned> Recipe<M, D> {
     }
 }
 
+impl<M, D> Recipe<M, D> {
+    /// The text up to the end of a stage: what the stage's result depends on. Stages after it may
+    /// be edited while it runs.
+    fn text_through(&self, stage: &str) -> &str {
+        let index = self.stages.iter().position(|other| other.name == stage).unwrap_or(0);
+        let header = |(at, line): (usize, &str)| line.starts_with("[[stage]]").then_some(at);
+        let mut at = 0;
+        let lines = self.text.split_inclusive('\n').map(|line| {
+            at += line.len();
+            (at - line.len(), line)
+        });
+        let end = lines.filter_map(header).nth(index + 1);
+        self.text.get(..end.unwrap_or(self.text.len())).unwrap_or(&self.text)
+    }
+}
+
 /// Where `key` is set within a stage, or else where the stage begins.
 fn key_position(text: &str, stage: Range<usize>, key: &str) -> usize {
     let end = text
@@ -338,7 +354,7 @@ impl Stage {
             keep: self.keep,
             evaluate_every: self.evaluate_every,
             prefetch: 2,
-            recipe: recipe.text.clone(),
+            recipe: recipe.text_through(&self.name).to_owned(),
             progress,
         }
     }
@@ -481,6 +497,21 @@ weight_decay = 0.0
         assert_eq!(groups.len(), 1);
         assert!((groups[0].pick)("model.projector.fc.weight"));
         assert!(sft.optimiser_groups(&parts[1..]).is_err());
+    }
+
+    #[test]
+    fn a_stage_depends_on_what_stands_before_its_end() {
+        let stage_texts = |text: &str| {
+            let recipe = parse(text).unwrap();
+            let config = |stage: &Stage| stage.train_config(&recipe, 1000, ProgressMode::Quiet);
+            recipe.stages.iter().map(|stage| config(stage).recipe).collect::<Vec<_>>()
+        };
+        let (before, after) = (stage_texts(GOOD), stage_texts(&GOOD.replace("= 20", "= 30")));
+        assert_eq!(before[0], after[0]);
+        assert!(before[0].ends_with("max_tokens = 512\n\n"), "{}", before[0]);
+        assert_eq!(before[1], GOOD);
+        assert_ne!(before[1], after[1]);
+        assert_ne!(before[0], stage_texts(&GOOD.replace("seed = 7", "seed = 8"))[0]);
     }
 
     #[test]

@@ -82,9 +82,6 @@ const TRIES: usize = 24;
 /// Object sizes are given for this picture size and scale with it.
 const REFERENCE: f32 = 160.0;
 
-/// Least length of an object's longer side.
-const SMALLEST: f32 = 24.0;
-
 /// Marks pixels of words in the canvas' map of owners; objects are counted from 0 below it.
 const LETTERS: u8 = 254;
 const NOBODY: u8 = 255;
@@ -107,6 +104,7 @@ impl Scene {
         };
 
         let words = match rng.random::<f32>() {
+            _ if spec.crowded => spec.words,
             p if p < 0.5 => 0,
             p if p < 0.88 => 1,
             _ => 2,
@@ -115,19 +113,26 @@ impl Scene {
             .filter_map(|_| canvas.add_word(spec, sprites, &mut rng))
             .collect();
 
-        let names = plan::draw(sprites.names(), spec.objects, &mut rng);
+        let names = match spec.crowded {
+            true => plan::crowd(sprites.names(), spec.objects, &mut rng),
+            false => plan::draw(sprites.names(), spec.objects, &mut rng),
+        };
+        let [smallest, largest] = spec.sizes;
         // Many objects must be small to find room.
-        let largest = match names.len() {
+        let room: f32 = match names.len() {
+            _ if spec.crowded => largest,
             0..=3 => 72.0,
             4..=5 => 56.0,
+            6..=8 => 48.0,
             _ => 44.0,
         };
+        let largest = largest.min(room).max(smallest);
         let mut placed = Vec::new();
         for name in names {
             // Where there is no room for a large one there may be for a small one.
-            let style = [largest, SMALLEST]
-                .into_iter()
-                .find_map(|most| canvas.add_object(spec, sprites, name, most, &mut rng));
+            let style = [largest, smallest].into_iter().find_map(|most| {
+                canvas.add_object(spec, sprites, name, [smallest, most], &mut rng)
+            });
             placed.extend(style.map(|style| (name, style)));
         }
         let objects = (0..).zip(placed).filter_map(|(i, p)| canvas.object(i, p)).collect();
@@ -182,11 +187,11 @@ impl Canvas {
         spec: &SceneSpec,
         sprites: &SpriteSet,
         name: u16,
-        largest: f32,
+        [smallest, largest]: [f32; 2],
         rng: &mut ChaCha8Rng,
     ) -> Option<Style> {
         let (style, sprite) = sprites.any_of(&spec.styles, name, rng)?;
-        let size = rng.random_range(SMALLEST..=largest) * self.size as f32 / REFERENCE;
+        let size = rng.random_range(smallest..=largest) * self.size as f32 / REFERENCE;
         let mut tile = sprite.place(Placement {
             size,
             stretch: 1.0,

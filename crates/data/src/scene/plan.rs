@@ -30,6 +30,11 @@ pub(super) fn frequency(name: u16, names: &[u16]) -> f64 {
     (1.0 - THEMED) / names.len() as f64 + THEMED / (groups.len() as f64 * size as f64)
 }
 
+/// As many names as may be, each drawn by itself.
+pub(super) fn crowd(names: &[u16], most: u32, rng: &mut impl Rng) -> Vec<u16> {
+    (0..most.clamp(1, 16)).filter_map(|_| names.choose(rng).copied()).collect()
+}
+
 /// The names of one scene, one entry per object, in the order they are placed.
 ///
 /// A quarter of the scenes shows one object, so that naming is learnt apart from the crowd; four in

@@ -18,9 +18,17 @@ pub struct SceneSpec {
     /// Most objects of a scene, at most 16.
     #[serde(default = "default_objects")]
     pub objects: u32,
+    /// Least and greatest length of an object's longer side, in pixels of a picture of 160; crowds
+    /// have less room.
+    #[serde(default = "default_sizes")]
+    pub sizes: [f32; 2],
     /// Most written words of a scene, at most 2.
     #[serde(default = "default_words")]
     pub words: u32,
+    /// Whether each scene has as many words as it may and as many objects as find room, each of a
+    /// name drawn by itself: for encoders, which learn from every one.
+    #[serde(default)]
+    pub crowded: bool,
     /// Disturbances.
     #[serde(default)]
     pub augment: Augment,
@@ -32,6 +40,10 @@ fn default_size() -> u32 {
 
 fn default_objects() -> u32 {
     8
+}
+
+fn default_sizes() -> [f32; 2] {
+    [28.0, 72.0]
 }
 
 fn default_words() -> u32 {
@@ -55,7 +67,9 @@ impl SceneSpec {
             styles: styles.to_vec(),
             split,
             objects: default_objects(),
+            sizes: default_sizes(),
             words: default_words(),
+            crowded: false,
             augment,
         }
     }

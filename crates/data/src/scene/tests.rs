@@ -52,6 +52,26 @@ fn the_same_bytes_on_any_number_of_threads() {
 }
 
 #[test]
+fn crowded_scenes_are_full_of_things_of_the_sizes_asked_for() {
+    let spec = SceneSpec {
+        objects: 16,
+        sizes: [40.0, 50.0],
+        crowded: true,
+        ..SceneSpec::validation(&STYLES)
+    };
+    let scenes = scenes(&spec, 30);
+    let count = |f: fn(&Scene) -> usize| scenes.iter().map(f).sum::<usize>() as f32 / 30.0;
+    assert!(count(|s| s.objects.len()) > 5.0);
+    assert!(count(|s| s.words.len()) > 1.8);
+    for object in scenes.iter().flat_map(|scene| &scene.objects) {
+        let [x1, y1, x2, y2] = object.bbox;
+        // Rotation widens a box, and others may hide a part of it.
+        let side = (x2 - x1).max(y2 - y1);
+        assert!((24.0..70.0).contains(&side), "{side}");
+    }
+}
+
+#[test]
 fn boxes_are_tight_and_masks_apart() {
     for scene in scenes(&SceneSpec::train(&STYLES), 100) {
         let mut taken = BTreeSet::new();

@@ -5,7 +5,7 @@
 //! and IA-32 Architectures Software Developer's Manual, `TDPBF16PS`). With a pair as the unit,
 //! both are 16 × 16 words, and one is the transpose of the other.
 
-use std::arch::x86_64::*;
+use std::{arch::x86_64::*, ops::Range};
 
 use super::Matrix;
 
@@ -16,6 +16,20 @@ pub(super) struct Tile([u32; 256]);
 
 impl Tile {
     pub const ZERO: Self = Self([0; 256]);
+
+    #[target_feature(enable = "avx512f")]
+    fn set(&mut self, row: usize, words: __m512i) {
+        let row = &mut self.0.as_chunks_mut::<16>().0[row];
+        // SAFETY: the row is 64 bytes long.
+        unsafe { _mm512_storeu_si512(row.as_mut_ptr().cast(), words) };
+    }
+
+    #[target_feature(enable = "avx512f")]
+    fn fill(&mut self, rows: [__m512i; 16]) {
+        for (i, row) in rows.into_iter().enumerate() {
+            self.set(i, row);
+        }
+    }
 }
 
 /// Rows or columns of a matrix that one tile holds.
@@ -23,84 +37,92 @@ pub(super) const SIDE: usize = 16;
 /// Elements of the inner dimension that one tile holds.
 pub(super) const DEPTH: usize = 32;
 
-/// Packs rows `first..first + 16` of a left factor, columns `inner`, into `inner.len() / 32`
-/// tiles, rounded up; what lies outside the matrix is zero.
+/// Packs rows of a left factor from `first` on, columns `inner`, 16 rows at a time into
+/// `inner.len() / 32` tiles, rounded up; what lies outside the matrix is zero.
 ///
 /// # Safety
 /// The processor must have AVX-512 F, BW and BF16.
 #[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
-pub(super) unsafe fn left(
-    a: &Matrix<'_>,
-    first: usize,
-    inner: std::ops::Range<usize>,
-    tiles: &mut [Tile],
-) {
+pub(super) unsafe fn left(a: &Matrix<'_>, first: usize, inner: Range<usize>, tiles: &mut [Tile]) {
     // SAFETY: as the caller's.
-    unsafe { panel(a, first, inner, tiles, false) }
+    unsafe { panels(a, first, inner, tiles, false) }
 }
 
-/// Packs columns `first..first + 16` of a right factor, rows `inner`.
+/// Packs columns of a right factor from `first` on, rows `inner`, 16 columns at a time.
 ///
 /// # Safety
 /// As [`left`].
 #[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
-pub(super) unsafe fn right(
-    b: &Matrix<'_>,
-    first: usize,
-    inner: std::ops::Range<usize>,
-    tiles: &mut [Tile],
-) {
+pub(super) unsafe fn right(b: &Matrix<'_>, first: usize, inner: Range<usize>, tiles: &mut [Tile]) {
     // SAFETY: as the caller's.
-    unsafe { panel(&b.transposed(), first, inner, tiles, true) }
+    unsafe { panels(&b.transposed(), first, inner, tiles, true) }
 }
 
 /// `a` has the outer dimension for rows. `pairs_first` asks for tiles whose rows are pairs.
+///
+/// Memory is read in the order in which it lies, as far as that goes: the values come from far
+/// away, and the processor only fetches ahead along lines.
 #[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
-unsafe fn panel(
+unsafe fn panels(
     a: &Matrix<'_>,
     first: usize,
-    inner: std::ops::Range<usize>,
+    inner: Range<usize>,
     tiles: &mut [Tile],
     pairs_first: bool,
 ) {
-    let outer = a.rows.saturating_sub(first).min(SIDE);
-    for (tile, start) in tiles.iter_mut().zip(inner.clone().step_by(DEPTH)) {
-        let depth = (inner.end - start).min(DEPTH);
-        let mut words = [_mm512_setzero_si512(); 16];
-        let rows_are_pairs = if a.column_stride == 1 {
-            // SAFETY: row `first + i` has `depth` elements from column `start` on.
-            for (i, word) in words.iter_mut().enumerate().take(outer) {
-                let from = (first + i) * a.row_stride + start;
-                *word = unsafe { along(a.data.as_ptr().add(from), depth) };
-            }
-            false
-        } else if a.row_stride == 1 {
-            for (i, word) in words.iter_mut().enumerate().take(depth.div_ceil(2)) {
-                let from = (start + 2 * i) * a.column_stride + first;
-                let both = 2 * i + 1 < depth;
-                // SAFETY: columns `start + 2i` and, if there is one, the next have `outer`
-                // elements from row `first` on.
-                *word = unsafe { across(a.data.as_ptr().add(from), a.column_stride, outer, both) };
-            }
-            true
-        } else {
-            for (i, word) in words.iter_mut().enumerate().take(outer) {
-                let mut row = [0f32; DEPTH];
-                for (j, value) in row.iter_mut().enumerate().take(depth) {
-                    let at = (first + i) * a.row_stride + (start + j) * a.column_stride;
-                    *value = a.data.get(at).copied().unwrap_or_default();
+    let depth = inner.len().div_ceil(DEPTH);
+    let starts = || inner.clone().step_by(DEPTH).enumerate();
+    let outer = |panel: usize| a.rows.saturating_sub(first + panel * SIDE).min(SIDE);
+    // SAFETY, here and below: the rows and columns asked for lie in the matrix.
+    if a.column_stride == 1 && !pairs_first {
+        for (panel, tiles) in tiles.chunks_mut(depth).enumerate() {
+            let outer = outer(panel);
+            for i in 0..SIDE {
+                let row = (first + panel * SIDE + i) * a.row_stride;
+                for (tile, start) in starts() {
+                    let word = match i < outer {
+                        true => unsafe {
+                            along(a.data.as_ptr().add(row + start), inner.end - start)
+                        },
+                        false => _mm512_setzero_si512(),
+                    };
+                    tiles[tile].set(i, word);
                 }
-                // SAFETY: the row has 32 elements.
-                *word = unsafe { along(row.as_ptr(), DEPTH) };
             }
-            false
-        };
-        if rows_are_pairs != pairs_first {
-            words = transpose(words);
         }
-        for (row, word) in tile.0.as_chunks_mut::<16>().0.iter_mut().zip(words) {
-            // SAFETY: the row is 64 bytes long.
-            unsafe { _mm512_storeu_si512(row.as_mut_ptr().cast(), word) };
+    } else if a.row_stride == 1 {
+        for (tile, start) in starts() {
+            for (panel, tiles) in tiles.chunks_mut(depth).enumerate() {
+                let (outer, from) = (outer(panel), first + panel * SIDE);
+                let mut words = [_mm512_setzero_si512(); SIDE];
+                let pairs = (inner.end - start).min(DEPTH).div_ceil(2);
+                for (i, word) in
+                    words.iter_mut().enumerate().take(if outer > 0 { pairs } else { 0 })
+                {
+                    let at = start + 2 * i;
+                    *word = unsafe {
+                        let from = a.data.as_ptr().add(at * a.column_stride + from);
+                        across(from, a.column_stride, outer, at + 1 < inner.end)
+                    };
+                }
+                tiles[tile].fill(if pairs_first { words } else { transpose(words) });
+            }
+        }
+    } else {
+        for (panel, tiles) in tiles.chunks_mut(depth).enumerate() {
+            for (tile, start) in starts() {
+                let mut words = [_mm512_setzero_si512(); SIDE];
+                for (i, word) in words.iter_mut().enumerate().take(outer(panel)) {
+                    let mut line = [0f32; DEPTH];
+                    let row = (first + panel * SIDE + i) * a.row_stride;
+                    for (j, value) in line.iter_mut().enumerate().take(inner.end - start) {
+                        let at = row + (start + j) * a.column_stride;
+                        *value = a.data.get(at).copied().unwrap_or_default();
+                    }
+                    *word = unsafe { along(line.as_ptr(), DEPTH) };
+                }
+                tiles[tile].fill(if pairs_first { transpose(words) } else { words });
+            }
         }
     }
 }

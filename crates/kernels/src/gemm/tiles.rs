@@ -38,6 +38,8 @@ mod unit {
     const ROWS: usize = 128;
     /// Inner elements that are packed at a time.
     const INNER: usize = 2048;
+    /// Groups of 16 columns that a thread packs at a time.
+    const PANELS: usize = 8;
     /// Multiplications below which threads do not pay.
     const SMALL: usize = 1 << 20;
 
@@ -142,12 +144,12 @@ mod unit {
             with_tiles(&RIGHT, 2 * columns * depth, |right| {
                 let pack = |(i, tiles): (usize, &mut [Tile])| {
                     // SAFETY: `available` detected the vector instructions.
-                    unsafe { pack::right(&b, i * SIDE, inner.clone(), tiles) };
+                    unsafe { pack::right(&b, i * PANELS * SIDE, inner.clone(), tiles) };
                 };
                 if parallel {
-                    right.par_chunks_mut(depth).enumerate().with_min_len(4).for_each(pack);
+                    right.par_chunks_mut(PANELS * depth).enumerate().for_each(pack);
                 } else {
-                    right.chunks_mut(depth).enumerate().for_each(pack);
+                    right.chunks_mut(PANELS * depth).enumerate().for_each(pack);
                 }
                 let right = &*right;
                 let rows = |first: usize| {
@@ -176,10 +178,8 @@ mod unit {
         let depth = inner.len().div_ceil(DEPTH);
         let pairs = rows.len().div_ceil(2 * SIDE);
         with_tiles(&LEFT, 2 * pairs * depth, |left| {
-            for (i, tiles) in left.chunks_mut(depth).enumerate() {
-                // SAFETY: `available` detected the vector instructions.
-                unsafe { pack::left(a, rows.start + i * SIDE, inner.clone(), tiles) };
-            }
+            // SAFETY: `available` detected the vector instructions.
+            unsafe { pack::left(a, rows.start, inner.clone(), left) };
             // SAFETY: `available` says that tiles can be used; the configuration is valid.
             unsafe { asm!("ldtilecfg [{}]", in(reg) &CONFIG, options(nostack, readonly)) };
             for (j, right) in right.chunks(2 * depth).enumerate() {

@@ -101,7 +101,7 @@ impl ClipConfig {
             positions: embeddings.at("position_embedding").param(
                 "weight",
                 [position_count, width],
-                Init::Normal(0.02),
+                Init::Grid { leading: 1, side: self.image_size / patch, scale: 0.3 },
             )?,
             // The misspelling is the checkpoints' own.
             pre_norm: LayerNorm::new(&vars.at("pre_layrnorm"), width, eps)?,

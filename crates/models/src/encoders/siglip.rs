@@ -118,7 +118,7 @@ impl SiglipConfig {
             positions: embeddings.at("position_embedding").param(
                 "weight",
                 [(self.image_size / patch).pow(2), width],
-                Init::Normal(0.02),
+                Init::Grid { leading: 0, side: self.image_size / patch, scale: 0.3 },
             )?,
             blocks: (0..self.num_hidden_layers).map(block).collect::<Result<_>>()?,
             post_norm: LayerNorm::new(&vars.at("post_layernorm"), width, eps)?,
