@@ -86,7 +86,7 @@ GREEDY = 32
 # Two scores closer than this could change places by rounding.
 MARGIN = 2e-3
 # A text that repeats itself would hide what goes wrong later in it.
-DISTINCT = 10
+DISTINCT = 8
 
 MODELS = {
     # LLaVA-1.5: all patches, without CLS, of the last layer but one.
@@ -186,7 +186,7 @@ def expected(model, features, generator):
     return tensors, margin
 
 
-def draw(config, features, generator, tries=500):
+def draw(config, features, generator, tries=2000):
     """The first draw whose greedy choices are all clear and of many kinds."""
     for _ in range(tries):
         model = LlavaForConditionalGeneration._from_config(config, attn_implementation="eager")
