@@ -4,6 +4,7 @@ use std::{borrow::Cow, path::Path, sync::Arc};
 
 use quintet_data::{
     chat::{self, ChatTemplate, EncodeOptions, Encoded},
+    formats::atomic,
     image_processor::ImageProcessor,
     media,
     sample::{Media, Message, Part, Role, Sample},
@@ -67,14 +68,23 @@ impl Processor {
         Ok(processor)
     }
 
-    /// Writes tokenizer, chat template and image processor into a model directory.
+    /// Writes tokenizer, chat template, image processor and what `LlavaProcessor` has to know of
+    /// the model into its directory.
+    ///
+    /// The image processor goes to `preprocessor_config.json`, where versions 4 and 5 of
+    /// `transformers` both find it, and not into `processor_config.json` a second time.
     ///
     /// # Errors
     /// If a file cannot be written.
-    pub fn save(&self, dir: &Path) -> Result<()> {
+    pub fn save(&self, dir: &Path, model: &Multimodal) -> Result<()> {
         self.tokenizer.save(dir, Some(&self.template), self.options.max_len)?;
         if let Some(images) = &self.images {
             images.save(dir)?;
+        }
+        if let Some(vision) = model.vision() {
+            let image_token = &self.options.placeholders.image;
+            let config = vision.config().processor_json(image_token);
+            atomic::write_json(&dir.join("processor_config.json"), &config)?;
         }
         Ok(())
     }

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::{
     Error, Result,
     backbones::DecoderConfig,
-    encoders::{EncoderConfig, FeatureSelect},
+    encoders::{EncoderConfig, FeatureSelect, Geometry},
     input_projectors::{ProjectorConfig, mlp::MlpConfig},
 };
 
@@ -143,6 +143,19 @@ impl MultimodalConfig {
             value["dtype"] = json!("float32");
         }
         Ok(value)
+    }
+
+    /// The content of `processor_config.json`: how `LlavaProcessor` counts the tokens of a
+    /// picture. Projectors that change their number are unknown to it.
+    pub fn processor_json(&self, image_token: &str) -> Value {
+        let Geometry { patch_size, class_token, .. } = self.vision.geometry();
+        json!({
+            "processor_class": "LlavaProcessor",
+            "image_token": image_token,
+            "patch_size": patch_size,
+            "num_additional_image_tokens": u32::from(class_token),
+            "vision_feature_select_strategy": self.select,
+        })
     }
 
     /// Checks that the parts' widths meet.

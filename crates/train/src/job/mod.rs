@@ -80,7 +80,7 @@ pub fn train(
     let dir = out.join("model");
     model.save(&dir, SaveDType::F32).map_err(job)?;
     processor.options.max_len = model.text_config().max_position_embeddings;
-    processor.save(&dir).map_err(job)?;
+    processor.save(&dir, &model).map_err(job)?;
     Ok(true)
 }
 
