@@ -1,23 +1,25 @@
 //! `quintet train`.
 
-use std::{
-    path::{Path, PathBuf},
-    sync::{Arc, atomic::AtomicBool},
+use std::path::{Path, PathBuf};
+
+use quintet_train::{
+    job::{self, MODEL_PARTS, Recipe},
+    progress::ProgressMode,
+    recipe::Stage,
+    stage::Mode,
 };
 
-use quintet_train::{job, progress::ProgressMode};
-
-use crate::model::DeviceArg;
+use crate::{device::DeviceArg, interrupt::Interrupt, output};
 
 #[derive(clap::Args)]
 pub struct Args {
     /// The recipe
     recipe: PathBuf,
     /// Where checkpoints, logs and the model go; runs/NAME of the recipe if not given
-    #[arg(long)]
+    #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// No progress
-    #[arg(long)]
+    /// Show no stages and no progress
+    #[arg(long, short)]
     quiet: bool,
     /// Where to compute
     #[arg(long, value_enum, default_value_t)]
@@ -26,15 +28,51 @@ pub struct Args {
 
 /// Trains, or goes on where it stopped. Ctrl-C saves and stops.
 pub fn run(args: &Args) -> anyhow::Result<()> {
-    let recipe = job::Recipe::load(&args.recipe)?;
+    let recipe = Recipe::load(&args.recipe)?;
     let out = args.out.clone().unwrap_or_else(|| Path::new("runs").join(&recipe.name));
-    let stop = Arc::new(AtomicBool::new(false));
-    signal_hook::flag::register(signal_hook::consts::SIGINT, stop.clone())?;
+    let device = args.device.open()?;
+    let interrupt = Interrupt::install()?;
     let progress = if args.quiet { ProgressMode::Quiet } else { ProgressMode::Auto };
-    let device = args.device.device()?;
-    match job::train(&recipe, &out, &device, progress, &stop, None)? {
-        true => println!("{}", out.join("model").display()),
-        false => println!("stopped; the same command goes on from here"),
+    if !args.quiet {
+        eprintln!("{} on {}, into {}", recipe.name, device.name, out.display());
+        eprint!("{}", output::table(&stages(&recipe)));
     }
-    Ok(())
+    match job::train(&recipe, &out, &device.device, progress, interrupt.stop(), None)? {
+        true => Ok(output::line(out.join("model").display())?),
+        false => {
+            let again = format!("quintet train {} --out {}", args.recipe.display(), out.display());
+            anyhow::bail!("stopped; everything so far is saved, and `{again}` goes on from there")
+        }
+    }
+}
+
+/// What each stage trains, and how.
+fn stages(recipe: &Recipe) -> Vec<[String; 7]> {
+    let heads = ["stage", "objective", "trained", "lora", "frozen", "length", "lr"];
+    let mut rows = vec![heads.map(str::to_owned)];
+    rows.extend(recipe.stages.iter().map(row));
+    rows
+}
+
+fn row(stage: &Stage) -> [String; 7] {
+    let selection = stage.selection();
+    let parts = |mode: Mode| {
+        let names = MODEL_PARTS.iter().map(|part| part.name);
+        let names: Vec<&str> = names.filter(|name| selection.mode(name) == mode).collect();
+        if names.is_empty() { "-".to_owned() } else { names.join(" ") }
+    };
+    let length = match (stage.steps, stage.epochs) {
+        (Some(steps), _) => format!("{steps} steps"),
+        (None, epochs) => format!("{} epochs", epochs.unwrap_or_default()),
+    };
+    let samples = u64::from(stage.batch) * u64::from(stage.accumulate);
+    [
+        stage.name.clone(),
+        format!("{:?}", stage.objective).to_lowercase(),
+        parts(Mode::Trained),
+        parts(Mode::Lora),
+        parts(Mode::Frozen),
+        format!("{length} of {samples} samples"),
+        format!("{:.1e}", stage.lr),
+    ]
 }
