@@ -1,7 +1,6 @@
 //! One answer of a model.
 
 use std::{
-    io,
     ops::ControlFlow,
     sync::atomic::{AtomicBool, Ordering},
     time::Instant,
@@ -35,7 +34,7 @@ impl Loaded {
         conversation: &Sample,
         sampling: &SamplingArgs,
         stop: &AtomicBool,
-        mut say: impl FnMut(&str) -> io::Result<()>,
+        mut say: impl FnMut(&str) -> anyhow::Result<()>,
     ) -> anyhow::Result<Answer> {
         let started = Instant::now();
         if !conversation.media.is_empty() {
@@ -48,7 +47,7 @@ impl Loaded {
         let mut failure: Option<anyhow::Error> = None;
         let texts = self.model.generate(vec![prompt], &options, |_, id| {
             let said = stream.push(id).map_err(anyhow::Error::new);
-            let said = said.and_then(|piece| Ok(say(&piece)?));
+            let said = said.and_then(|piece| say(&piece));
             failure = said.err();
             match failure.is_some() || stream.ended() || stop.load(Ordering::SeqCst) {
                 true => ControlFlow::Break(()),

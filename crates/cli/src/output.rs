@@ -9,25 +9,32 @@ use anyhow::Context;
 use serde::Serialize;
 
 /// Prints text as it is, at once.
-pub fn text(text: &str) -> io::Result<()> {
+pub fn text(text: &str) -> anyhow::Result<()> {
     let mut out = io::stdout().lock();
-    out.write_all(text.as_bytes())?;
-    out.flush()
+    let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    written.context("cannot write to standard output")
 }
 
 /// Prints a line.
-pub fn line(text: impl std::fmt::Display) -> io::Result<()> {
-    writeln!(io::stdout().lock(), "{text}")
+pub fn line(text: impl std::fmt::Display) -> anyhow::Result<()> {
+    self::text(&format!("{text}\n"))
 }
 
 /// Prints a value as JSON on one line.
 pub fn json(value: &impl Serialize) -> anyhow::Result<()> {
-    Ok(line(serde_json::to_string(value)?)?)
+    line(serde_json::to_string(value)?)
 }
 
-/// Refuses a file name that cannot be written to, before the work is done.
+/// Refuses a file name that cannot be written to, before the work is done. A file appears under
+/// its name only when it is whole, so the name must not be that of a device or a pipe, whose place
+/// it would take.
 pub fn check_target(path: &Path) -> anyhow::Result<()> {
     anyhow::ensure!(!path.is_dir(), "{}: this is a folder; name a file", path.display());
+    anyhow::ensure!(
+        path.is_file() || !path.exists(),
+        "{}: this is a device or a pipe; name a file",
+        path.display()
+    );
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     let folder = folder.unwrap_or(Path::new("."));
     std::fs::create_dir_all(folder)

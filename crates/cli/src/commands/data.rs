@@ -95,7 +95,7 @@ impl Scenes {
             true => output::json(
                 &json!({ "out": out, "scenes": self.n, "split": split, "seed": self.seed }),
             ),
-            false => Ok(output::line(out)?),
+            false => output::line(out),
         }
     }
 }

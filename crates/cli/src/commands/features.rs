@@ -43,5 +43,5 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     ];
     let metadata = BTreeMap::from([("model".to_owned(), loaded.name)]);
     save_safetensors(&args.out, tensors, SaveDType::F32, &metadata)?;
-    Ok(output::line(args.out.display())?)
+    output::line(args.out.display())
 }

@@ -56,7 +56,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         let size = DecimalBytes(model.size).to_string();
         [model.key, size, model.licence, state.into(), model.title, model.purpose]
     }));
-    Ok(output::text(&output::table(&rows))?)
+    output::text(&output::table(&rows))
 }
 
 fn bundled(places: &Places, key: String) -> anyhow::Result<Listed> {

@@ -33,6 +33,6 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     let (path, origin) = (found.path.display().to_string(), found.origin.to_string());
     match args.json {
         true => output::json(&json!({ "model": args.model, "origin": origin, "path": path })),
-        false => Ok(output::line(format_args!("{path}  ({origin})"))?),
+        false => output::line(format_args!("{path}  ({origin})")),
     }
 }

@@ -3,11 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use quintet_train::{
-    job::{self, MODEL_PARTS, Recipe},
+    job::{Depth, Job, MODEL_PARTS, Recipe},
     progress::ProgressMode,
     recipe::Stage,
     stage::Mode,
 };
+use serde_json::json;
 
 use crate::{device::DeviceArg, interrupt::Interrupt, output};
 
@@ -18,9 +19,15 @@ pub struct Args {
     /// Where checkpoints, logs and the model go; runs/NAME of the recipe if not given
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
+    /// Start without a look at rows and memory
+    #[arg(long)]
+    no_preflight: bool,
     /// Show no stages and no progress
-    #[arg(long, short)]
+    #[arg(long, short, conflicts_with = "json")]
     quiet: bool,
+    /// Print one JSON object at the end, and show nothing before
+    #[arg(long)]
+    json: bool,
     /// Where to compute
     #[arg(long, value_enum, default_value_t)]
     device: DeviceArg,
@@ -32,17 +39,34 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     let out = args.out.clone().unwrap_or_else(|| Path::new("runs").join(&recipe.name));
     let device = args.device.open()?;
     let interrupt = Interrupt::install()?;
-    let progress = if args.quiet { ProgressMode::Quiet } else { ProgressMode::Auto };
-    if !args.quiet {
+    let quiet = args.quiet || args.json;
+    let progress = if quiet { ProgressMode::Quiet } else { ProgressMode::Auto };
+    if !quiet {
         eprintln!("{} on {}, into {}", recipe.name, device.name, out.display());
         eprint!("{}", output::table(&stages(&recipe)));
     }
-    match job::train(&recipe, &out, &device.device, progress, interrupt.stop(), None)? {
-        true => Ok(output::line(out.join("model").display())?),
-        false => {
-            let again = format!("quintet train {} --out {}", args.recipe.display(), out.display());
-            anyhow::bail!("stopped; everything so far is saved, and `{again}` goes on from there")
+    let mut job = Job::build(&recipe, &device.device)?;
+    let begun = job.begun(&out)?;
+    if !begun && !args.no_preflight {
+        for stage in job.preflight(Depth::Usual, progress, interrupt.stop())? {
+            if !quiet {
+                eprint!("{stage}");
+            }
+            stage.refuse()?;
         }
+    }
+    if !job.train(&out, progress, interrupt.stop(), None)? {
+        let again = format!("quintet train {} --out {}", args.recipe.display(), out.display());
+        anyhow::bail!("stopped; everything so far is saved, and `{again}` goes on from there");
+    }
+    let model = out.join("model");
+    match args.json {
+        true => output::json(&json!({
+            "recipe": recipe.name,
+            "model": model.display().to_string(),
+            "resumed": begun,
+        })),
+        false => output::line(model.display()),
     }
 }
 

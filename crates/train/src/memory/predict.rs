@@ -171,6 +171,15 @@ impl Prediction {
         self.rows().iter().map(|(_, bytes)| bytes).sum()
     }
 
+    /// The parts that take anything, largest first.
+    pub(super) fn in_one_line(&self) -> String {
+        let mut rows = self.rows();
+        rows.retain(|(_, bytes)| *bytes > 0);
+        rows.sort_by_key(|(_, bytes)| std::cmp::Reverse(*bytes));
+        let parts = rows.iter().map(|(name, bytes)| format!("{name} {}", human(*bytes)));
+        parts.collect::<Vec<_>>().join(", ")
+    }
+
     fn rows(&self) -> Vec<(String, u64)> {
         let mut rows = vec![
             ("weights".to_owned(), self.weights),
@@ -256,10 +265,12 @@ mod tests {
 
     #[test]
     fn what_does_not_fit_is_refused() {
-        let huge = predict(&Load { frozen: 1 << 50, frozen_bytes: 4, ..Load::default() });
-        let error = super::super::check(&huge).unwrap_err().to_string();
-        assert!(error.starts_with("this run needs 4096.0 TiB of memory, but only "), "{error}");
-        assert!(error.contains("optimiser"), "{error}");
-        super::super::check(&predict(&load(Flow::Backward, 10))).unwrap();
+        let predicted = predict(&load(Flow::Backward, 10_000_000));
+        let error = super::super::check(&predicted, Some(64 << 20)).unwrap_err().to_string();
+        let start = "152.6 MiB of memory are needed (optimiser 76.3 MiB, weights 38.1 MiB, ";
+        assert!(error.starts_with(start), "{error}");
+        assert!(error.contains("but only 64.0 MiB are free"), "{error}");
+        super::super::check(&predicted, Some(predicted.total())).unwrap();
+        super::super::check(&predicted, None).unwrap();
     }
 }
