@@ -1,13 +1,23 @@
 //! `quintet`: compose, train and question multimodal LLMs.
 
+mod answer;
 mod commands;
-mod drawing;
+mod device;
+mod failure;
+mod frames;
+mod interrupt;
 mod model;
+mod output;
+mod pictures;
 mod sampling;
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use tracing_subscriber::{
+    filter::{LevelFilter, Targets},
+    prelude::*,
+};
 
 #[derive(Parser)]
 #[command(version, about, long_about = None)]
@@ -18,38 +28,64 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Ask a question about pictures or videos.
+    /// Ask a question about pictures or videos
     Ask(commands::ask::Args),
-    /// Talk with a model; one question per line.
+    /// Talk with a model, one question per line
     Chat(commands::chat::Args),
-    /// Fetch a model into the local cache.
+    /// Fetch a model into the local cache
     Pull(commands::pull::Args),
-    /// List the models at hand and those that `pull` knows.
+    /// List the bundled models and those that `pull` knows
     Models(commands::models::Args),
-    /// Train the model that a recipe describes, or go on where it stopped.
+    /// Train the model that a recipe describes, or go on where it stopped
     Train(commands::train::Args),
-    /// Check every row that a recipe trains on.
+    /// Check every row that a recipe trains on
     Preflight(commands::preflight::Args),
+    /// Measure a model on the scene tasks
+    Eval(commands::eval::Args),
+    /// Write a model's scores of every next token to a file
+    Logits(commands::logits::Args),
+    /// Write the encoder's and the projector's features of a picture to a file
+    Features(commands::features::Args),
+    /// Build datasets
+    Data(commands::data::Args),
+}
+
+impl Command {
+    fn run(&self) -> anyhow::Result<()> {
+        match self {
+            Self::Ask(args) => commands::ask::run(args),
+            Self::Chat(args) => commands::chat::run(args),
+            Self::Pull(args) => commands::pull::run(args),
+            Self::Models(args) => commands::models::run(args),
+            Self::Train(args) => commands::train::run(args),
+            Self::Preflight(args) => commands::preflight::run(args),
+            Self::Eval(args) => commands::eval::run(args),
+            Self::Logits(args) => commands::logits::run(args),
+            Self::Features(args) => commands::features::run(args),
+            Self::Data(args) => commands::data::run(args),
+        }
+    }
 }
 
 fn main() -> ExitCode {
-    tracing_subscriber::fmt()
-        .with_writer(std::io::stderr)
-        .with_max_level(tracing::Level::WARN)
-        .init();
-    let result = match Cli::parse().command {
-        Command::Ask(args) => commands::ask::run(&args),
-        Command::Chat(args) => commands::chat::run(&args),
-        Command::Pull(args) => commands::pull::run(&args),
-        Command::Models(args) => commands::models::run(&args),
-        Command::Train(args) => commands::train::run(&args),
-        Command::Preflight(args) => commands::preflight::run(&args),
-    };
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::FAILURE
-        }
+    let command = Cli::parse().command;
+    failure::tell_panics_in_one_line();
+    if let Err(error) = start_log() {
+        return failure::exit_code(&error);
     }
+    match command.run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => failure::exit_code(&error),
+    }
+}
+
+/// Messages of the libraries on standard error: warnings, or what `RUST_LOG` asks for.
+fn start_log() -> anyhow::Result<()> {
+    let filter = match std::env::var("RUST_LOG").ok().filter(|text| !text.is_empty()) {
+        None => Targets::new().with_default(LevelFilter::WARN),
+        Some(text) => text.parse().map_err(|error| failure::usage(format!("RUST_LOG: {error}")))?,
+    };
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).without_time();
+    tracing_subscriber::registry().with(lines).with(filter).init();
+    Ok(())
 }

@@ -1,122 +1,65 @@
-//! Loading a model, and one answer of it.
+//! Finding and loading a model.
 
-use std::{
-    ops::ControlFlow,
-    sync::atomic::{AtomicBool, Ordering},
-    time::Instant,
-};
+use std::path::PathBuf;
 
 use anyhow::Context;
-use burn::{DType, Device};
-use quintet_data::sample::Sample;
+use burn::DType;
 use quintet_models::{Multimodal, Processor};
 
-use crate::sampling::SamplingArgs;
+use crate::device::DeviceArg;
+
+/// Which model, and where it computes.
+#[derive(Debug, clap::Args)]
+pub struct ModelArgs {
+    /// A bundled model, a key of `quintet models`, a path, or a hub name (owner/name)
+    #[arg(long, short, default_value = "mini")]
+    pub model: String,
+    /// Where to compute
+    #[arg(long, value_enum, default_value_t)]
+    pub device: DeviceArg,
+}
 
 /// A model with what stands before it.
 pub struct Loaded {
+    /// As it was named.
+    pub name: String,
+    /// Its folder or file.
+    pub path: PathBuf,
     pub model: Multimodal,
     pub processor: Processor,
+    /// Name of the device it computes on.
+    pub device: &'static str,
 }
 
-/// What a model said.
-pub struct Answer {
-    pub text: String,
-    pub tokens: usize,
-    pub seconds: f64,
-}
-
-/// Where computation happens.
-#[derive(Clone, Copy, Default, clap::ValueEnum)]
-pub enum DeviceArg {
-    /// The best that this build has.
-    #[default]
-    Auto,
-    /// The processor.
-    Cpu,
-    /// An NVIDIA GPU.
-    Cuda,
-    /// A GPU through Vulkan.
-    Vulkan,
-    /// A GPU through WebGPU.
-    Webgpu,
-}
-
-impl DeviceArg {
-    /// The device.
-    pub fn device(self) -> anyhow::Result<Device> {
-        let absent = |name: &str| {
-            anyhow::anyhow!("this build has no {name} support; build with `--features {name}`")
-        };
-        match self {
-            Self::Auto => Ok(Device::default()),
-            Self::Cpu => Ok(Device::flex()),
-            #[cfg(feature = "cuda")]
-            Self::Cuda => Ok(Device::cuda(burn::DeviceIndex::Default)),
-            #[cfg(not(feature = "cuda"))]
-            Self::Cuda => Err(absent("cuda")),
-            #[cfg(feature = "vulkan")]
-            Self::Vulkan => Ok(Device::vulkan(burn::DeviceKind::DefaultDevice)),
-            #[cfg(not(feature = "vulkan"))]
-            Self::Vulkan => Err(absent("vulkan")),
-            #[cfg(feature = "webgpu")]
-            Self::Webgpu => Ok(Device::webgpu(burn::DeviceKind::DefaultDevice)),
-            #[cfg(not(feature = "webgpu"))]
-            Self::Webgpu => Err(absent("webgpu")),
-        }
+impl ModelArgs {
+    /// Finds the model, fetching it when needed, and loads it.
+    pub fn load(&self) -> anyhow::Result<Loaded> {
+        let chosen = self.device.open()?;
+        let path = quintet_hub::resolve(&self.model, &quintet_hub::Options::default())?.path;
+        let failed = || format!("cannot load model {}", self.model);
+        let model = Multimodal::load(&path, &chosen.device, DType::F32).with_context(failed)?;
+        let processor = Processor::load(&path, &model).with_context(failed)?;
+        let (vocabulary, embedded) =
+            (processor.tokenizer.vocab_size(), model.text_config().vocab_size);
+        anyhow::ensure!(
+            vocabulary <= embedded,
+            "{}: the tokenizer has {vocabulary} tokens, but the model embeds only {embedded}; the \
+             two belong to different models",
+            path.display()
+        );
+        let (name, device) = (self.model.clone(), chosen.name);
+        Ok(Loaded { name, path, model, processor, device })
     }
 }
 
 impl Loaded {
-    /// Finds and loads a model by path, name or key.
-    pub fn open(name: &str, device: DeviceArg) -> anyhow::Result<Self> {
-        let device = device.device()?;
-        let found = quintet_hub::resolve(name, &quintet_hub::Options::default())?;
-        let model = Multimodal::load(&found.path, &device, DType::F32)
-            .with_context(|| format!("cannot load model '{name}'"))?;
-        let processor = Processor::load(&found.path, &model)
-            .with_context(|| format!("cannot load model '{name}'"))?;
-        Ok(Self { model, processor })
-    }
-
-    /// Continues a conversation; `say` receives the text as it comes.
-    pub fn answer(
-        &self,
-        conversation: &Sample,
-        sampling: &SamplingArgs,
-        stop: &AtomicBool,
-        mut say: impl FnMut(&str),
-    ) -> anyhow::Result<Answer> {
-        let started = Instant::now();
-        let prompt = self.processor.encode_prompt(conversation)?;
-        let options = sampling.generation(&self.processor);
-        let mut stream = self.processor.tokenizer.detokenizer(true);
-        let mut text = String::new();
-        let mut failure = None;
-        let texts = self.model.generate(vec![prompt], &options, |_, id| {
-            match stream.push(id) {
-                Ok(piece) => {
-                    say(&piece);
-                    text.push_str(&piece);
-                }
-                Err(error) => failure = Some(error),
-            }
-            match stop.load(Ordering::Relaxed) || failure.is_some() {
-                true => ControlFlow::Break(()),
-                false => ControlFlow::Continue(()),
-            }
-        })?;
-        if let Some(error) = failure {
-            return Err(error.into());
-        }
-        let rest = stream.finish()?;
-        say(&rest);
-        text.push_str(&rest);
-        let tokens = texts.iter().map(Vec::len).sum();
-        Ok(Answer {
-            text: text.trim().to_owned(),
-            tokens,
-            seconds: started.elapsed().as_secs_f64(),
-        })
+    /// Refuses to go on without an encoder.
+    pub fn must_see(&self) -> anyhow::Result<()> {
+        anyhow::ensure!(
+            self.model.vision().is_some(),
+            "model {} only reads text; choose one that sees, such as mini",
+            self.name
+        );
+        Ok(())
     }
 }

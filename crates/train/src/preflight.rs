@@ -91,6 +91,8 @@ impl Span {
 pub struct Report {
     /// The dataset.
     pub dataset: String,
+    /// Rows that it has.
+    pub rows: usize,
     /// Rows that can be trained on.
     pub good: usize,
     /// Rows that cannot.
@@ -103,11 +105,11 @@ pub struct Report {
     pub supervised: Span,
     /// Media tokens of the good rows.
     pub media_tokens: Span,
-    /// Whether the check was stopped before the last row.
+    /// Whether the check was stopped before the last row it was to look at.
     pub stopped: bool,
 }
 
-/// Checks every row, on all cores.
+/// Checks every row, or the first `limit`, on all cores.
 ///
 /// A row fails when it does not parse, when `check` refuses it, when placeholders and features
 /// differ in number after truncation, or when nothing in it is supervised. `stop` (set by Ctrl-C)
@@ -115,10 +117,11 @@ pub struct Report {
 pub fn check(
     dataset: &dyn Dataset,
     check: &dyn RowCheck,
+    limit: Option<usize>,
     progress: ProgressMode,
     stop: &AtomicBool,
 ) -> Report {
-    let rows = dataset.len();
+    let rows = dataset.len().min(limit.unwrap_or(usize::MAX));
     let bar = match progress {
         ProgressMode::Auto => ProgressBar::new(rows as u64),
         ProgressMode::Quiet => ProgressBar::hidden(),
@@ -145,6 +148,7 @@ pub fn check(
         .reduce(Report::default, Report::merge);
     bar.finish_and_clear();
     report.dataset = dataset.name().to_owned();
+    report.rows = dataset.len();
     report
 }
 
@@ -171,7 +175,7 @@ fn check_row(dataset: &dyn Dataset, check: &dyn RowCheck, row: usize) -> Result<
 }
 
 impl Report {
-    /// Whether all rows were looked at and can be trained on.
+    /// Whether no row failed and the check was not stopped.
     pub fn passed(&self) -> bool {
         self.failed == 0 && !self.stopped
     }
@@ -210,7 +214,12 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{}: {} rows good, {} failed", self.dataset, self.good, self.failed)?;
+        write!(f, "{}: {} rows good, {} failed", self.dataset, self.good, self.failed)?;
+        let looked_at = self.good + self.failed;
+        match looked_at < self.rows && !self.stopped {
+            true => writeln!(f, "; looked at the first {looked_at} of {}", self.rows)?,
+            false => writeln!(f)?,
+        }
         if self.good > 0 {
             for (name, span) in [
                 ("tokens", &self.tokens),
@@ -280,7 +289,7 @@ mod tests {
     #[test]
     fn each_failure_names_file_and_row() {
         let go = AtomicBool::new(false);
-        let report = check(&Rows(200), &facts, ProgressMode::Quiet, &go);
+        let report = check(&Rows(200), &facts, None, ProgressMode::Quiet, &go);
         assert_eq!((report.good, report.failed, report.passed()), (196, 4, false));
         let messages: Vec<&str> = report.failures.iter().map(|f| f.message.as_str()).collect();
         assert_eq!(messages[0], "rows.json, row 70: no conversation");
@@ -297,7 +306,7 @@ mod tests {
     fn many_failures_are_counted_and_the_first_shown() {
         let go = AtomicBool::new(false);
         let bad = |_: &Sample| Err::<RowFacts, _>("no".to_owned());
-        let report = check(&Rows(1000), &bad, ProgressMode::Quiet, &go);
+        let report = check(&Rows(1000), &bad, None, ProgressMode::Quiet, &go);
         assert_eq!((report.good, report.failed), (0, 1000));
         let rows: Vec<usize> = report.failures.iter().map(|f| f.row).collect();
         assert_eq!(rows, (0..SHOWN).collect::<Vec<_>>());
@@ -306,7 +315,19 @@ mod tests {
 
     #[test]
     fn a_stopped_check_does_not_pass() {
-        let report = check(&Rows(100), &facts, ProgressMode::Quiet, &AtomicBool::new(true));
+        let stop = AtomicBool::new(true);
+        let report = check(&Rows(100), &facts, None, ProgressMode::Quiet, &stop);
         assert!(report.stopped && !report.passed());
+    }
+
+    #[test]
+    fn a_limit_is_kept_and_told() {
+        let go = AtomicBool::new(false);
+        let report = check(&Rows(200), &facts, Some(70), ProgressMode::Quiet, &go);
+        assert_eq!((report.good, report.rows, report.passed()), (70, 200, true));
+        assert!(report.to_string().contains("looked at the first 70 of 200"), "{report}");
+        let all = check(&Rows(50), &facts, Some(70), ProgressMode::Quiet, &go);
+        assert_eq!(all.good, 50);
+        assert!(!all.to_string().contains("looked at"), "{all}");
     }
 }

@@ -1,33 +1,30 @@
 //! `quintet ask`.
 
-use std::{
-    io::Write,
-    path::{Path, PathBuf},
-    sync::{Arc, atomic::AtomicBool},
-};
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
+use image::RgbImage;
 use quintet_data::{
     media,
     sample::{Media, Message, Part, Role, Sample},
 };
+use quintet_eval::answer::boxes;
 use serde_json::json;
 
 use crate::{
-    drawing,
-    model::{DeviceArg, Loaded},
+    failure, frames, interrupt::Interrupt, model::ModelArgs, output, pictures,
     sampling::SamplingArgs,
 };
 
 #[derive(clap::Args)]
 pub struct Args {
-    /// Pictures or videos, then the question
+    /// Pictures, videos or folders of frames, then the question; without any, a question about
+    /// nothing but itself
     #[arg(required = true, value_name = "IMAGE... QUESTION")]
     words: Vec<String>,
-    /// A bundled model, a key of `quintet models`, a path or a hub name
-    #[arg(long, short, default_value = "mini")]
-    model: String,
-    /// Save the first picture with the boxes of the answer drawn in
+    #[command(flatten)]
+    model: ModelArgs,
+    /// Save the first picture with a frame around each box of the answer
     #[arg(long, value_name = "FILE")]
     save: Option<PathBuf>,
     /// Print one JSON object instead of streaming text
@@ -35,87 +32,76 @@ pub struct Args {
     json: bool,
     #[command(flatten)]
     sampling: SamplingArgs,
-    /// Where to compute
-    #[arg(long, value_enum, default_value_t)]
-    device: DeviceArg,
 }
 
-/// Asks once.
+/// Asks once. Ctrl-C ends the answer.
 pub fn run(args: &Args) -> anyhow::Result<()> {
-    let Some((question, files)) = args.words.split_last() else {
-        anyhow::bail!("no question");
-    };
-    if files.is_empty() && Path::new(question).exists() {
-        anyhow::bail!("no question: say what you want to know about {question}");
+    let (question, files) = split(&args.words)?;
+    let save = args.save.as_deref().map(frames::Target::new).transpose()?;
+    let opened =
+        files.iter().map(|file| pictures::open(file)).collect::<anyhow::Result<Vec<_>>>()?;
+    let first = opened.first().filter(|(part, _)| *part == Part::Image);
+    let picture = first.map(|(_, picture)| media::decode(picture)).transpose()?;
+    if save.is_some() && picture.is_none() {
+        return Err(failure::usage("--save draws on the first picture, and there is none"));
     }
-    let media = files.iter().map(medium).collect::<anyhow::Result<Vec<_>>>()?;
-    let mut content: Vec<Part> = media.iter().map(|(part, _)| part.clone()).collect();
-    content.push(Part::Text(question.clone()));
+    let (mut content, media): (Vec<Part>, Vec<Media>) = opened.into_iter().unzip();
+    content.push(Part::Text(question.to_owned()));
     let conversation = Sample {
         id: "question".into(),
         messages: vec![Message { role: Role::User, content }],
-        media: media.into_iter().map(|(_, medium)| medium).collect(),
+        media,
     };
-    let loaded = Loaded::open(&args.model, args.device)?;
-    let stop = Arc::new(AtomicBool::new(false));
-    signal_hook::flag::register(signal_hook::consts::SIGINT, stop.clone())?;
-    let mut out = std::io::stdout().lock();
-    let answer = loaded.answer(&conversation, &args.sampling, &stop, |piece| {
-        if !args.json {
-            // A closed pipe ends nothing but the printing.
-            let _ = write!(out, "{piece}").and_then(|()| out.flush());
-        }
+    let loaded = args.model.load()?;
+    let interrupt = Interrupt::install()?;
+    let answer = loaded.answer(&conversation, &args.sampling, interrupt.stop(), |piece| {
+        if args.json { Ok(()) } else { output::text(piece) }
     })?;
-    let boxes = drawing::boxes(&answer.text);
+    let boxes = boxes(&answer.text);
     if args.json {
-        let object = json!({
-            "model": args.model,
+        let shown: Vec<_> =
+            boxes.iter().map(|percent| described(*percent, picture.as_deref())).collect();
+        output::json(&json!({
+            "model": args.model.model,
             "question": question,
             "answer": answer.text,
-            "boxes": boxes,
+            "boxes": shown,
             "tokens": answer.tokens,
             "seconds": answer.seconds,
-            "tokens_per_s": answer.tokens as f64 / answer.seconds,
-        });
-        writeln!(out, "{object}")?;
+            "tokens_per_s": answer.speed(),
+        }))?;
     } else {
-        writeln!(out)?;
+        output::text("\n")?;
     }
-    if let Some(path) = &args.save {
-        save(path, conversation.media.first(), &boxes)?;
+    if let Some(target) = save {
+        if boxes.is_empty() {
+            tracing::warn!("the answer has no box; the picture is saved as it is");
+        }
+        let picture = picture.context("--save draws on the first picture, and there is none")?;
+        let mut picture = picture.as_ref().clone();
+        frames::draw(&mut picture, &boxes);
+        target.write(&picture)?;
     }
     Ok(())
 }
 
-/// A picture, or a video where the file is one.
-pub fn medium(file: &String) -> anyhow::Result<(Part, Media)> {
-    const VIDEOS: [&str; 6] = ["mp4", "mov", "mkv", "webm", "avi", "gif"];
-    let path = PathBuf::from(file);
-    if !path.exists() {
-        anyhow::bail!("{file}: no such file");
+/// The question and the files before it.
+fn split(words: &[String]) -> anyhow::Result<(&str, &[String])> {
+    let (question, files) =
+        words.split_last().ok_or_else(|| failure::usage("ask needs a question"))?;
+    if question.trim().is_empty() {
+        return Err(failure::usage("the question is empty"));
     }
-    let video = path.is_dir()
-        || path.extension().is_some_and(|end| VIDEOS.iter().any(|v| end.eq_ignore_ascii_case(v)));
-    if video {
-        return Ok((Part::Video, Media::File(path)));
+    if Path::new(question).is_file() {
+        return Err(failure::usage(format!(
+            "the question comes last, but {question} is a file; what do you want to know about it?"
+        )));
     }
-    // Decoded at once, so that a bad picture is reported before a model is loaded.
-    Ok((Part::Image, Media::Image(media::decode_file(&path)?)))
+    Ok((question, files))
 }
 
-fn save(path: &Path, medium: Option<&Media>, boxes: &[[u32; 4]]) -> anyhow::Result<()> {
-    let medium = medium.context("--save needs a picture")?;
-    if boxes.is_empty() {
-        eprintln!("the answer has no box; saving the picture as it is");
-    }
-    let mut picture = media::decode(medium)?.as_ref().clone();
-    drawing::draw(&mut picture, boxes);
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    let mut file = tempfile::Builder::new()
-        .suffix(".png")
-        .tempfile_in(folder.unwrap_or(Path::new(".")))
-        .with_context(|| format!("{}: cannot write", path.display()))?;
-    picture.write_to(&mut file, image::ImageFormat::Png)?;
-    file.persist(path).with_context(|| format!("{}: cannot write", path.display()))?;
-    Ok(())
+/// A box, in pixels too where it is known of which picture.
+fn described(percent: [u32; 4], picture: Option<&RgbImage>) -> serde_json::Value {
+    let pixels = picture.map(|image| frames::pixels(percent, image.width(), image.height()));
+    json!({ "percent": percent, "pixels": pixels })
 }

@@ -1,102 +1,145 @@
 //! `quintet chat`.
 
-use std::{
-    io::{BufRead, IsTerminal, Write},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-};
+use std::io::{IsTerminal, Stdin, Write};
 
-use quintet_data::sample::{Message, Part, Role, Sample};
+use quintet_data::sample::{Media, Message, Part, Role, Sample};
 use serde_json::json;
 
-use super::ask::medium;
 use crate::{
-    model::{DeviceArg, Loaded},
+    failure,
+    interrupt::Interrupt,
+    model::{Loaded, ModelArgs},
+    output, pictures,
     sampling::SamplingArgs,
 };
 
+const HELP: &str = "/image FILE adds a picture or video to your next line, /reset forgets the \
+                    conversation, /quit or Ctrl-D leaves, Ctrl-C ends an answer";
+
 #[derive(clap::Args)]
 pub struct Args {
-    /// A bundled model, a key of `quintet models`, a path or a hub name
-    #[arg(long, short, default_value = "mini")]
-    model: String,
+    #[command(flatten)]
+    model: ModelArgs,
     /// Pictures or videos to talk about from the start
     #[arg(long, value_name = "FILE")]
     image: Vec<String>,
     /// Instructions before the conversation
-    #[arg(long)]
+    #[arg(long, value_name = "TEXT")]
     system: Option<String>,
     /// Print one JSON object per answer
     #[arg(long)]
     json: bool,
     #[command(flatten)]
     sampling: SamplingArgs,
-    /// Where to compute
-    #[arg(long, value_enum, default_value_t)]
-    device: DeviceArg,
 }
 
-/// Answers line by line. Ctrl-C stops an answer; at the prompt, Ctrl-D or `/quit` leaves.
+/// Answers line by line. Without a terminal the lines are read as they come, and the first
+/// failure ends the chat.
 pub fn run(args: &Args) -> anyhow::Result<()> {
-    let mut shown = args.image.iter().map(medium).collect::<anyhow::Result<Vec<_>>>()?;
-    let loaded = Loaded::open(&args.model, args.device)?;
-    let stop = Arc::new(AtomicBool::new(false));
-    signal_hook::flag::register(signal_hook::consts::SIGINT, stop.clone())?;
-    let fresh = || Sample {
-        id: "chat".into(),
-        messages: args.system.iter().map(|text| Message::text(Role::System, text)).collect(),
-        media: Vec::new(),
-    };
-    let mut conversation = fresh();
-    let interactive = std::io::stdin().is_terminal();
-    let mut lines = std::io::stdin().lock().lines();
-    if interactive {
-        eprintln!("/image FILE adds a picture, /reset forgets, /quit leaves");
+    let shown =
+        args.image.iter().map(|file| pictures::open(file)).collect::<anyhow::Result<_>>()?;
+    let loaded = args.model.load()?;
+    if !args.image.is_empty() {
+        loaded.must_see()?;
     }
-    loop {
-        if interactive {
-            eprint!("> ");
-        }
-        let Some(line) = lines.next().transpose()? else { return Ok(()) };
-        let line = line.trim();
-        match line.split_once(' ').map_or((line, ""), |(word, rest)| (word, rest.trim())) {
-            ("", _) => continue,
-            ("/quit", _) => return Ok(()),
-            ("/reset", _) => conversation = fresh(),
-            ("/image", file) => match medium(&file.to_owned()) {
-                Ok(picture) => shown.push(picture),
-                Err(error) => eprintln!("error: {error:#}"),
-            },
-            _ => {
-                let mut content = Vec::new();
-                for (part, picture) in shown.drain(..) {
-                    content.push(part);
-                    conversation.media.push(picture);
-                }
-                content.push(Part::Text(line.to_owned()));
-                conversation.messages.push(Message { role: Role::User, content });
-                stop.store(false, Ordering::Relaxed);
-                let mut out = std::io::stdout().lock();
-                let answer = loaded.answer(&conversation, &args.sampling, &stop, |piece| {
-                    if !args.json {
-                        // A closed pipe ends nothing but the printing.
-                        let _ = write!(out, "{piece}").and_then(|()| out.flush());
-                    }
-                })?;
-                match args.json {
-                    true => {
-                        let speed = answer.tokens as f64 / answer.seconds;
-                        let (text, tokens) = (&answer.text, answer.tokens);
-                        let object =
-                            json!({ "answer": text, "tokens": tokens, "tokens_per_s": speed });
-                        writeln!(out, "{object}")?;
-                    }
-                    false => writeln!(out)?,
-                }
-                conversation.messages.push(Message::text(Role::Assistant, answer.text));
+    let mut chat =
+        Chat { args, loaded, history: Sample::default(), shown, interrupt: Interrupt::install()? };
+    chat.reset();
+    let stdin = std::io::stdin();
+    let interactive = stdin.is_terminal();
+    if interactive {
+        eprintln!("{HELP}");
+    }
+    while let Some(line) = chat.read(&stdin, interactive)? {
+        let (word, rest) = line.split_once(char::is_whitespace).unwrap_or((&line, ""));
+        let done = match word {
+            "" => Ok(()),
+            "/quit" => return Ok(()),
+            "/reset" => {
+                chat.reset();
+                Ok(())
             }
+            "/image" => chat.show(rest.trim()),
+            command if command.starts_with('/') => {
+                Err(anyhow::anyhow!("no command {command}; {HELP}"))
+            }
+            _ => chat.answer(&line),
+        };
+        match done {
+            Err(error) if interactive => eprintln!("error: {}", failure::one_line(&error)),
+            done => done?,
         }
+    }
+    Ok(())
+}
+
+struct Chat<'a> {
+    args: &'a Args,
+    loaded: Loaded,
+    history: Sample,
+    /// What the next line is about.
+    shown: Vec<(Part, Media)>,
+    interrupt: Interrupt,
+}
+
+impl Chat<'_> {
+    fn reset(&mut self) {
+        self.history = Sample {
+            id: "chat".into(),
+            messages: self.args.system.iter().map(|t| Message::text(Role::System, t)).collect(),
+            media: Vec::new(),
+        };
+    }
+
+    /// The next line, `None` at the end.
+    fn read(&self, stdin: &Stdin, interactive: bool) -> anyhow::Result<Option<String>> {
+        if interactive {
+            let mut prompt = std::io::stderr();
+            prompt.write_all(b"> ")?;
+            prompt.flush()?;
+        }
+        self.interrupt.waiting();
+        let mut line = String::new();
+        let read = stdin.read_line(&mut line)?;
+        self.interrupt.working();
+        Ok((read > 0).then(|| line.trim().to_owned()))
+    }
+
+    fn show(&mut self, file: &str) -> anyhow::Result<()> {
+        anyhow::ensure!(!file.is_empty(), "/image needs the name of a file");
+        self.loaded.must_see()?;
+        self.shown.push(pictures::open(file)?);
+        Ok(())
+    }
+
+    /// Answers a line. One that fails leaves the conversation as it was.
+    fn answer(&mut self, line: &str) -> anyhow::Result<()> {
+        let mut conversation = self.history.clone();
+        let (mut content, media): (Vec<Part>, Vec<Media>) = self.shown.iter().cloned().unzip();
+        content.push(Part::Text(line.to_owned()));
+        conversation.media.extend(media);
+        conversation.messages.push(Message { role: Role::User, content });
+        let json = self.args.json;
+        let stop = self.interrupt.stop();
+        let answer = self.loaded.answer(&conversation, &self.args.sampling, stop, |piece| {
+            if json { Ok(()) } else { output::text(piece) }
+        })?;
+        if json {
+            output::json(&json!({
+                "model": self.loaded.name,
+                "question": line,
+                "answer": answer.text,
+                "stopped": self.interrupt.requested(),
+                "tokens": answer.tokens,
+                "seconds": answer.seconds,
+                "tokens_per_s": answer.speed(),
+            }))?;
+        } else {
+            output::text("\n")?;
+        }
+        conversation.messages.push(Message::text(Role::Assistant, answer.text));
+        self.history = conversation;
+        self.shown.clear();
+        Ok(())
     }
 }

@@ -2,6 +2,10 @@
 
 pub mod ask;
 pub mod chat;
+pub mod data;
+pub mod eval;
+pub mod features;
+pub mod logits;
 pub mod models;
 pub mod preflight;
 pub mod pull;

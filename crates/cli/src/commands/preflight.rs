@@ -1,34 +1,44 @@
 //! `quintet preflight`.
 
-use std::{
-    path::PathBuf,
-    sync::{Arc, atomic::AtomicBool},
+use std::path::PathBuf;
+
+use quintet_train::{
+    job::{Depth, Job, Recipe},
+    progress::ProgressMode,
 };
+use serde_json::json;
 
-use quintet_train::{job, preflight::Report, progress::ProgressMode};
-
-use crate::model::DeviceArg;
+use crate::{device::DeviceArg, interrupt::Interrupt, output};
 
 #[derive(clap::Args)]
 pub struct Args {
     /// The recipe
     recipe: PathBuf,
-    /// Print a JSON list of reports
+    /// Look at every row of built datasets too, not only at the first 256
+    #[arg(long)]
+    all: bool,
+    /// Where the training would compute
+    #[arg(long, value_enum, default_value_t)]
+    device: DeviceArg,
+    /// Print one JSON object
     #[arg(long)]
     json: bool,
 }
 
-/// Checks every row that the recipe trains on.
+/// Checks rows and memory of every stage. Ctrl-C ends the check, which then has not passed.
 pub fn run(args: &Args) -> anyhow::Result<()> {
-    let recipe = job::Recipe::load(&args.recipe)?;
-    let stop = Arc::new(AtomicBool::new(false));
-    signal_hook::flag::register(signal_hook::consts::SIGINT, stop.clone())?;
+    let recipe = Recipe::load(&args.recipe)?;
+    let interrupt = Interrupt::install()?;
     let progress = if args.json { ProgressMode::Quiet } else { ProgressMode::Auto };
-    let reports = job::preflight(&recipe, &DeviceArg::Cpu.device()?, progress, &stop)?;
-    match args.json {
-        true => println!("{}", serde_json::to_string_pretty(&reports)?),
-        false => reports.iter().for_each(|report| println!("{report}")),
+    let depth = if args.all { Depth::Full } else { Depth::Usual };
+    let mut job = Job::build(&recipe, &args.device.open()?.device)?;
+    let stages = job.preflight(depth, progress, interrupt.stop())?;
+    let refused = stages.iter().try_for_each(|stage| stage.refuse());
+    if args.json {
+        let passed = refused.is_ok();
+        output::json(&json!({ "recipe": recipe.name, "passed": passed, "stages": stages }))?;
+    } else {
+        stages.iter().try_for_each(|stage| output::text(&stage.to_string()))?;
     }
-    anyhow::ensure!(reports.iter().all(Report::passed), "some rows cannot be trained on");
-    Ok(())
+    Ok(refused?)
 }

@@ -75,14 +75,24 @@ pub struct Dinov2 {
     norm: LayerNorm,
 }
 
+/// Two thirds of the plain width, in whole eights (`Dinov2SwiGLUFFN`).
+fn gated_width(plain: usize) -> usize {
+    (plain.saturating_mul(2) / 3).next_multiple_of(8)
+}
+
 impl Dinov2Config {
-    /// Sizes of the images and of the tokens.
+    /// Sizes of the images, the tokens and the blocks.
     pub fn geometry(&self) -> Geometry {
+        let plain = self.hidden_size.saturating_mul(self.mlp_ratio);
         Geometry {
             image_size: self.image_size,
             patch_size: self.patch_size,
             width: self.hidden_size,
             class_token: true,
+            layers: self.num_hidden_layers,
+            heads: self.num_attention_heads,
+            mlp_width: if self.use_swiglu_ffn { gated_width(plain) } else { plain },
+            gated: self.use_swiglu_ffn,
         }
     }
 
@@ -130,8 +140,7 @@ impl Dinov2Config {
         };
         let place = vars.at("mlp");
         let feed_forward = if self.use_swiglu_ffn {
-            // Two thirds of the plain width, in whole eights (`Dinov2SwiGLUFFN`).
-            let hidden = (hidden * 2 / 3).next_multiple_of(8);
+            let hidden = gated_width(hidden);
             FeedForward::Gated {
                 input: Linear::new(&place.at("weights_in"), width, 2 * hidden, true)?,
                 output: Linear::new(&place.at("weights_out"), hidden, width, true)?,

@@ -50,7 +50,7 @@ impl EncoderConfig {
 
 /// What the encoders have in common: an embedding, a stack of blocks and an end.
 pub trait VisionTransformer: Debug + Send + Sync {
-    /// Sizes of the images and of the tokens.
+    /// Sizes of the images, the tokens and the blocks.
     fn geometry(&self) -> Geometry;
 
     /// Patches with their positions, after any norm that comes before the first block.
@@ -80,7 +80,7 @@ pub trait VisionTransformer: Debug + Send + Sync {
     fn stage(&self, name: &str) -> Stage;
 }
 
-/// Sizes of an encoder's images and tokens.
+/// Sizes of an encoder: of its images, its tokens and its blocks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Geometry {
     /// Side of the images it was trained on.
@@ -91,6 +91,14 @@ pub struct Geometry {
     pub width: usize,
     /// Whether a CLS token comes before the patches.
     pub class_token: bool,
+    /// Blocks.
+    pub layers: usize,
+    /// Attention heads.
+    pub heads: usize,
+    /// Width inside the feed-forward halves.
+    pub mlp_width: usize,
+    /// Whether the feed-forward halves are gated.
+    pub gated: bool,
 }
 
 /// The steps of an encoder's forward pass, in order.
@@ -225,6 +233,11 @@ impl Encoder {
             path => name.strip_prefix(path).and_then(|name| name.strip_prefix('.')),
         };
         relative.is_some_and(|name| self.vit.stage(name) <= stage)
+    }
+
+    /// Sizes of the images, the tokens and the blocks.
+    pub fn geometry(&self) -> Geometry {
+        self.vit.geometry()
     }
 
     /// Patches of an image of the trained size.

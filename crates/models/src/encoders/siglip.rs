@@ -82,13 +82,17 @@ struct PoolingHead {
 }
 
 impl SiglipConfig {
-    /// Sizes of the images and of the tokens.
+    /// Sizes of the images, the tokens and the blocks.
     pub fn geometry(&self) -> Geometry {
         Geometry {
             image_size: self.image_size,
             patch_size: self.patch_size,
             width: self.hidden_size,
             class_token: false,
+            layers: self.num_hidden_layers,
+            heads: self.num_attention_heads,
+            mlp_width: self.intermediate_size,
+            gated: false,
         }
     }
 

@@ -1,53 +1,156 @@
-//! Pre-flight of a recipe: every row of every stage, and its memory.
+//! Pre-flight of a job: the rows that every stage trains on, and the memory that it needs.
 
-use std::sync::atomic::AtomicBool;
+use std::{fmt, sync::atomic::AtomicBool};
 
 use burn::Device;
 use quintet_data::sample::Sample;
+use quintet_models::Processor;
+use serde::Serialize;
 
-use super::{Recipe, data};
+use super::{Job, data, load, select};
 use crate::{
-    Result,
+    Error, Result,
     error::job,
+    memory::{self, Prediction},
+    objectives::Source,
     preflight::{Report, RowFacts, check},
     progress::ProgressMode,
-    recipe::ObjectiveKind,
+    recipe::{ObjectiveKind, Stage},
 };
 
-/// Checks every row that the recipe's language stages train on.
-///
-/// # Errors
-/// If model or data cannot be opened; rows that fail are in the reports.
-pub fn preflight(
-    recipe: &Recipe,
-    device: &Device,
-    progress: ProgressMode,
-    stop: &AtomicBool,
-) -> Result<Vec<Report>> {
-    let (_, mut processor) = recipe.model.build(recipe.seed, device).map_err(job)?;
-    let mut reports = Vec::new();
-    for stage in &recipe.stages {
-        if stage.objective == ObjectiveKind::Encoder {
-            continue;
+/// Rows of a built dataset that are looked at: such a dataset has as many as one likes, all of
+/// the same making.
+pub const SAMPLE: usize = 256;
+
+/// How many rows are looked at.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Depth {
+    /// All rows of files, and the first [`SAMPLE`] of built datasets.
+    #[default]
+    Usual,
+    /// All rows.
+    Full,
+}
+
+/// What was found about one stage.
+#[derive(Clone, Debug, Serialize)]
+pub struct StageReport {
+    /// The stage.
+    pub stage: String,
+    /// Its datasets; none in an encoder stage, which builds its own batches.
+    pub datasets: Vec<Report>,
+    /// The memory it needs at its peak.
+    pub memory: Prediction,
+    /// The sum of that.
+    pub memory_total: u64,
+    /// What the process may hold in all; not known everywhere, nor of other devices.
+    pub memory_allowed: Option<u64>,
+}
+
+impl Job<'_> {
+    /// Checks the rows that each stage trains on, and predicts the memory it needs. `stop` (set by
+    /// Ctrl-C) ends the check early.
+    ///
+    /// # Errors
+    /// If the data cannot be opened, or a stage does not fit the model. Rows that fail and memory
+    /// that lacks are told by the reports; see [`StageReport::refuse`].
+    pub fn preflight(
+        &mut self,
+        depth: Depth,
+        progress: ProgressMode,
+        stop: &AtomicBool,
+    ) -> Result<Vec<StageReport>> {
+        let recipe = self.recipe;
+        recipe.stages.iter().map(|stage| self.look_at(stage, depth, progress, stop)).collect()
+    }
+
+    fn look_at(
+        &mut self,
+        stage: &Stage,
+        depth: Depth,
+        progress: ProgressMode,
+        stop: &AtomicBool,
+    ) -> Result<StageReport> {
+        self.processor.options.max_len = stage.max_tokens;
+        let sources = data::sources(self.recipe, stage).map_err(job)?;
+        let mut datasets = Vec::new();
+        if stage.objective != ObjectiveKind::Encoder {
+            for (source, (_, spec)) in sources.iter().zip(data::named(self.recipe, stage)) {
+                let built = spec.scenes().is_some() && depth == Depth::Usual;
+                let facts = |sample: &Sample| facts(&self.processor, source, sample);
+                let limit = built.then_some(SAMPLE);
+                datasets.push(check(source.dataset.as_ref(), &facts, limit, progress, stop));
+            }
         }
-        processor.options.max_len = stage.max_tokens;
-        for source in data::sources(recipe, stage).map_err(job)? {
-            let facts = |sample: &Sample| {
-                let row = match source.separate_turns {
-                    true => processor.encode_turns(sample),
-                    false => processor.encode(sample),
-                }
-                .map_err(|error| error.to_string())?;
-                let spans = row.images.iter().map(|(span, _)| span.len());
-                Ok(RowFacts {
-                    tokens: row.ids.len(),
-                    supervised: row.supervised.iter().filter(|on| **on).count(),
-                    placeholders: spans.sum(),
-                    features: row.images.len() * processor.image_tokens,
-                })
-            };
-            reports.push(check(source.dataset.as_ref(), &facts, progress, stop));
+        let held = memory::rss();
+        drop(sources);
+        let adapters = select(stage, &mut self.model, self.recipe.seed)?;
+        let memory = memory::predict(&load::load(self, stage, &datasets, held));
+        if let Some(adapters) = adapters {
+            adapters.detach(self.model.params_mut());
+        }
+        let on_processor = *self.model.device() == Device::flex();
+        Ok(StageReport {
+            stage: stage.name.clone(),
+            datasets,
+            memory_total: memory.total(),
+            memory,
+            memory_allowed: memory::allowance().filter(|_| on_processor),
+        })
+    }
+}
+
+fn facts(
+    processor: &Processor,
+    source: &Source,
+    sample: &Sample,
+) -> std::result::Result<RowFacts, String> {
+    let row = match source.separate_turns {
+        true => processor.encode_turns(sample),
+        false => processor.encode(sample),
+    }
+    .map_err(|error| error.to_string())?;
+    let spans = row.images.iter().map(|(span, _)| span.len());
+    Ok(RowFacts {
+        tokens: row.ids.len(),
+        supervised: row.supervised.iter().filter(|on| **on).count(),
+        placeholders: spans.sum(),
+        features: row.images.len() * processor.image_tokens,
+    })
+}
+
+impl StageReport {
+    /// Refuses a stage that cannot be trained.
+    ///
+    /// # Errors
+    /// If a row failed, the check was stopped, or less memory is free than needed.
+    pub fn refuse(&self) -> Result<()> {
+        let fail = |reason: String| Error::Stage { stage: self.stage.clone(), reason };
+        if self.datasets.iter().any(|report| report.stopped) {
+            return Err(fail("stopped before the last row was checked".to_owned()));
+        }
+        let failed: usize = self.datasets.iter().map(|report| report.failed).sum();
+        let failures = self.datasets.iter().flat_map(|report| &report.failures);
+        match failures.into_iter().next() {
+            None => {}
+            Some(first) if failed == 1 => return Err(fail(first.message.clone())),
+            Some(first) => {
+                let others = failed - 1;
+                return Err(fail(format!("{}; and {others} more rows fail", first.message)));
+            }
+        }
+        memory::check(&self.memory, self.memory_allowed).map_err(|error| fail(error.to_string()))
+    }
+}
+
+impl fmt::Display for StageReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "stage '{}'", self.stage)?;
+        self.datasets.iter().try_for_each(|report| write!(f, "{report}"))?;
+        writeln!(f, "memory at the peak\n{}", self.memory)?;
+        match self.memory_allowed {
+            Some(bytes) => writeln!(f, "  {:<24} {:>12}", "free", memory::human(bytes)),
+            None => Ok(()),
         }
     }
-    Ok(reports)
 }

@@ -49,6 +49,10 @@ pub struct ScenesSpec {
     /// Whether each turn is a question of its own.
     #[serde(default)]
     pub separate_turns: bool,
+    /// Whether to draw from the dozen drawings that travel inside the program, which need no
+    /// network, instead of the full sets of `spec.styles`.
+    #[serde(default)]
+    pub bundled: bool,
 }
 
 fn eight() -> usize {
@@ -92,7 +96,10 @@ impl ScenesSpec {
     /// # Errors
     /// If their packages cannot be fetched.
     pub fn sprites(&self) -> Result<Arc<SpriteSet>, BoxError> {
-        Ok(Arc::new(SpriteSet::load(&self.spec.styles)?))
+        Ok(Arc::new(match self.bundled {
+            true => SpriteSet::bundled()?,
+            false => SpriteSet::load(&self.spec.styles)?,
+        }))
     }
 
     fn open(&self) -> Result<SceneDataset, BoxError> {
@@ -103,11 +110,20 @@ impl ScenesSpec {
     }
 }
 
-/// The datasets of a stage with their shares: those it names, or all in proportion to their sizes.
-pub(super) fn sources(recipe: &Recipe, stage: &Stage) -> Result<Vec<Source>, BoxError> {
+/// The datasets of a stage: those it names, or all.
+pub(super) fn named<'a>(
+    recipe: &'a Recipe,
+    stage: &'a Stage,
+) -> impl Iterator<Item = (&'a String, &'a DataSpec)> {
     let named = |name: &String| stage.data.is_empty() || stage.data.contains_key(name);
+    recipe.data.iter().filter(move |(name, _)| named(name))
+}
+
+/// The datasets of a stage with their shares, which are in proportion to their sizes if the stage
+/// does not say.
+pub(super) fn sources(recipe: &Recipe, stage: &Stage) -> Result<Vec<Source>, BoxError> {
     let mut sources = Vec::new();
-    for (name, spec) in recipe.data.iter().filter(|(name, _)| named(name)) {
+    for (name, spec) in named(recipe, stage) {
         let dataset = spec.open()?;
         if dataset.is_empty() {
             return Err(format!("dataset '{name}' ({}) has no rows", dataset.name()).into());

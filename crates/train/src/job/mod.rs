@@ -2,6 +2,7 @@
 
 mod check;
 mod data;
+mod load;
 mod model;
 
 use std::{path::Path, sync::atomic::AtomicBool};
@@ -11,12 +12,13 @@ use quintet_models::{Multimodal, Processor, multimodal::PARTS};
 use quintet_nn::{Linear, Params, Vars};
 use quintet_weights::SaveDType;
 
-pub use check::preflight;
+pub use check::{Depth, SAMPLE, StageReport};
 pub use data::DataSpec;
 pub use model::ModelSpec;
 
 use crate::{
     Control, Outcome, Result, TrainConfig,
+    checkpoint::latest,
     error::job,
     looper::Evaluate,
     objectives::{Conversations, DenseScenes, HEAD},
@@ -45,43 +47,74 @@ pub type EvaluateModel<'a> =
         u64,
     ) -> std::result::Result<crate::log::Metrics, crate::BoxError>;
 
-/// Trains all stages of a recipe in order, into `out/STAGE`, and writes the model to `out/model`.
-///
-/// A run that was interrupted goes on where it stopped. Gives `false` if it was stopped again.
-///
-/// # Errors
-/// If model or data cannot be read, a stage does not fit them, or training fails.
-pub fn train(
-    recipe: &Recipe,
-    out: &Path,
-    device: &Device,
-    progress: ProgressMode,
-    stop: &AtomicBool,
-    mut evaluate: Option<EvaluateModel<'_>>,
-) -> Result<bool> {
-    let (mut model, mut processor) = recipe.model.build(recipe.seed, device).map_err(job)?;
-    for stage in &recipe.stages {
-        processor.options.max_len = stage.max_tokens;
-        let dir = out.join(&stage.name);
-        let outcome = match stage.objective {
-            ObjectiveKind::Encoder => {
-                encoder_stage(recipe, stage, &mut model, &processor, &dir, progress, stop)?
-            }
-            ObjectiveKind::Pretrain | ObjectiveKind::Sft => {
-                let evaluate = evaluate.as_mut().map(|evaluate| &mut **evaluate as EvaluateModel);
-                let control = (stop, evaluate);
-                language_stage(recipe, stage, &mut model, &processor, &dir, progress, control)?
-            }
-        };
-        if !outcome.finished {
-            return Ok(false);
-        }
+/// A recipe and the model that it starts from.
+pub struct Job<'a> {
+    recipe: &'a Recipe,
+    model: Multimodal,
+    processor: Processor,
+}
+
+impl<'a> Job<'a> {
+    /// Loads the model, or makes it.
+    ///
+    /// # Errors
+    /// If it cannot be found or read, its parts do not fit, or it is larger than what is free.
+    pub fn build(recipe: &'a Recipe, device: &Device) -> Result<Self> {
+        let (model, processor) = recipe.model.build(recipe.seed, device).map_err(job)?;
+        Ok(Self { recipe, model, processor })
     }
-    let dir = out.join("model");
-    model.save(&dir, SaveDType::F32).map_err(job)?;
-    processor.options.max_len = model.text_config().max_position_embeddings;
-    processor.save(&dir, &model).map_err(job)?;
-    Ok(true)
+
+    /// Whether training in `out` would go on from a checkpoint.
+    ///
+    /// # Errors
+    /// If `out` cannot be read.
+    pub fn begun(&self, out: &Path) -> Result<bool> {
+        for dir in self.recipe.stages.iter().map(|stage| out.join(&stage.name)) {
+            if dir.is_dir() && latest(&dir)?.is_some() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Trains all stages in order, into `out/STAGE`, and writes the model to `out/model`.
+    ///
+    /// A run that was interrupted goes on where it stopped. Gives `false` if it was stopped again.
+    ///
+    /// # Errors
+    /// If the data cannot be read, a stage does not fit them or the model, or training fails.
+    pub fn train(
+        self,
+        out: &Path,
+        progress: ProgressMode,
+        stop: &AtomicBool,
+        mut evaluate: Option<EvaluateModel<'_>>,
+    ) -> Result<bool> {
+        let Self { recipe, mut model, mut processor } = self;
+        for stage in &recipe.stages {
+            processor.options.max_len = stage.max_tokens;
+            let dir = out.join(&stage.name);
+            let outcome = match stage.objective {
+                ObjectiveKind::Encoder => {
+                    encoder_stage(recipe, stage, &mut model, &processor, &dir, progress, stop)?
+                }
+                ObjectiveKind::Pretrain | ObjectiveKind::Sft => {
+                    let evaluate =
+                        evaluate.as_mut().map(|evaluate| &mut **evaluate as EvaluateModel);
+                    let control = (stop, evaluate);
+                    language_stage(recipe, stage, &mut model, &processor, &dir, progress, control)?
+                }
+            };
+            if !outcome.finished {
+                return Ok(false);
+            }
+        }
+        let dir = out.join("model");
+        model.save(&dir, SaveDType::F32).map_err(job)?;
+        processor.options.max_len = model.text_config().max_position_embeddings;
+        processor.save(&dir, &model).map_err(job)?;
+        Ok(true)
+    }
 }
 
 /// The stage's parameters: what the selection trains, less what no loss reaches.

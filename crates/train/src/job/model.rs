@@ -1,6 +1,9 @@
 //! `[model]` of a recipe: an existing checkpoint, or parts to start from nothing.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use burn::{DType, Device};
 use quintet_data::{
@@ -11,10 +14,14 @@ use quintet_data::{
 };
 use quintet_models::{Multimodal, Processor, multimodal::MultimodalConfig};
 use quintet_nn::Vars;
+use quintet_weights::Weights;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use crate::BoxError;
+use crate::{
+    BoxError,
+    memory::{self, Load},
+};
 
 /// What a run starts from.
 #[derive(Clone, Debug, Deserialize)]
@@ -65,6 +72,7 @@ impl ModelSpec {
         match self {
             Self::Checkpoint { path } => {
                 let dir: PathBuf = quintet_hub::resolve(path, &Default::default())?.path;
+                must_fit(&dir)?;
                 let model = Multimodal::load(&dir, device, DType::F32)?;
                 let processor = Processor::load(&dir, &model)?;
                 Ok((model, processor))
@@ -108,6 +116,16 @@ impl ModelSpec {
             }
         }
     }
+}
+
+/// Refuses a checkpoint whose parameters alone, held in `f32`, are more than what is free.
+fn must_fit(dir: &Path) -> Result<(), BoxError> {
+    let weights = Weights::open(dir)?;
+    let shapes = weights.names().filter_map(|name| weights.info(name)).map(|info| &info.shape);
+    let values: u64 = shapes.map(|shape| shape.iter().product::<usize>() as u64).sum();
+    let load = Load { frozen: values, frozen_bytes: 4, ..Load::default() };
+    memory::check(&memory::predict(&load), memory::available())
+        .map_err(|error| format!("{}: {error}", dir.display()).into())
 }
 
 impl TokenizerSpec {

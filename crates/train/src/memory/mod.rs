@@ -8,21 +8,27 @@ pub use system::{available, peak_rss, reset_peak_rss, rss};
 
 use crate::{Error, Result};
 
-/// Refuses a run that would not fit into what is free.
+/// Refuses a run that needs more than `allowed` bytes in all; see [`allowance`].
 ///
 /// # Errors
-/// If more is predicted than is free; the message gives the parts. Where the system does not say
-/// what is free, nothing is refused.
-pub fn check(prediction: &Prediction) -> Result<()> {
-    match available() {
-        Some(free) if prediction.total() > free => Err(Error::Memory(format!(
-            "this run needs {} of memory, but only {} is free; lower batch or max_tokens, or \
-             train fewer parts\n{prediction}",
+/// If more is predicted than is allowed; the message gives the parts. Where the system does not
+/// say what is free, nothing is refused.
+pub fn check(prediction: &Prediction, allowed: Option<u64>) -> Result<()> {
+    match allowed {
+        Some(allowed) if prediction.total() > allowed => Err(Error::Memory(format!(
+            "{} of memory are needed ({}), but only {} are free; lower batch or max_tokens, or \
+             train fewer parts",
             human(prediction.total()),
-            human(free)
+            prediction.in_one_line(),
+            human(allowed)
         ))),
         _ => Ok(()),
     }
+}
+
+/// Bytes that this process may hold in all: what it holds and what it could still take.
+pub fn allowance() -> Option<u64> {
+    Some(available()? + rss()?)
 }
 
 /// Bytes for people.

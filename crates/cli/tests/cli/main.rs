@@ -1,0 +1,15 @@
+//! The binary, as a person or a script meets it.
+
+mod answers;
+mod broken;
+mod datasets;
+mod disk;
+mod program;
+mod tensors;
+mod training;
+
+#[path = "../../../weights/tests/weights/gguf_file.rs"]
+#[allow(dead_code)]
+mod gguf_file;
+#[path = "../../../weights/tests/weights/torch_zip.rs"]
+mod torch_zip;

@@ -1,0 +1,149 @@
+//! `preflight` and `train`.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+use crate::program::{fails, fails_with, json, quintet, root, starved, succeeds, text};
+
+/// A recipe of a moment, on drawings that travel in the program.
+const RECIPE: &str = include_str!("tiny.toml");
+
+fn recipe(dir: &Path, change: impl FnOnce(String) -> String) -> PathBuf {
+    let path = dir.join("tiny.toml");
+    fs::write(&path, change(RECIPE.to_owned())).unwrap();
+    path
+}
+
+/// Rows that are trained on instead of scenes.
+fn with_rows(dir: &Path, rows: &str) -> PathBuf {
+    fs::write(dir.join("rows.json"), rows).unwrap();
+    let path = dir.join("rows.json");
+    recipe(dir, |text| {
+        let rows = format!("[data.rows]\nkind = \"file\"\npath = {path:?}\n\n[[stage]]");
+        let text = text.replacen("[[stage]]", &rows, 1);
+        text.replace("data = { scenes = 1.0 }\ntrain = [\"p", "data = { rows = 1.0 }\ntrain = [\"p")
+    })
+}
+
+fn row(id: &str, picture: &str, question: &str, answer: Option<&str>) -> String {
+    let mut turns = vec![serde_json::json!({ "from": "human", "value": question })];
+    turns.extend(answer.map(|text| serde_json::json!({ "from": "gpt", "value": text })));
+    serde_json::json!({ "id": id, "image": picture, "conversations": turns }).to_string()
+}
+
+#[test]
+fn preflight_looks_at_rows_and_memory_of_each_stage() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = recipe(dir.path(), |text| text.replace("len = 1000000", "len = 300"));
+    let found = json(&mut quintet(["preflight", text(&path), "--json"]));
+    assert_eq!(found["passed"], true);
+    let [see, answer] = found["stages"].as_array().unwrap().as_slice() else { panic!("{found}") };
+    assert_eq!((&see["stage"], &answer["stage"]), (&"see".into(), &"answer".into()));
+    let rows = &answer["datasets"][0];
+    assert_eq!((&rows["good"], &rows["rows"]), (&256.into(), &300.into()));
+    assert!(answer["memory_total"].as_u64() > answer["memory"]["weights"].as_u64());
+    let all = json(&mut quintet(["preflight", text(&path), "--all", "--json"]));
+    assert_eq!(all["stages"][1]["datasets"][0]["good"], 300);
+    let table = succeeds(&mut quintet(["preflight", text(&path)]));
+    assert!(table.contains("looked at the first 256 of 300"), "{table}");
+    assert!(table.contains("backbone activations"), "{table}");
+}
+
+#[test]
+fn rows_that_cannot_be_trained_on_are_named() {
+    let demo = root().join("assets/demo.png");
+    let demo = text(&demo);
+    let question = "<image>\nWhat is it?";
+    let answer = Some("a cat");
+    let good = row("good", demo, question, answer);
+    for (bad, reason) in [
+        (row("bad", "no.png", question, answer), "no.png"),
+        (row("bad", demo, "<image><image>\nWhat is it?", answer), "2 placeholders"),
+        (row("bad", demo, question, None), "nothing is supervised"),
+        (row("bad", demo, &format!("<image>\n{}", "word ".repeat(300)), answer), "max_len 256"),
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        let path = with_rows(dir.path(), &format!("[{good}, {bad}]"));
+        let out = dir.path().join("out");
+        let train = ["train", text(&path), "--out", text(&out), "--quiet"];
+        for command in [&mut quintet(["preflight", text(&path), "--json"]), &mut quintet(train)] {
+            let said = fails(command);
+            assert!(said.contains("rows.json") && said.contains("row 1"), "{said}");
+            assert!(said.contains(reason), "{said}");
+        }
+        assert!(!out.exists(), "training has begun");
+    }
+}
+
+#[test]
+fn memory_that_is_not_there_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = recipe(dir.path(), |text| text.replace("batch = 2", "batch = 100000000"));
+    let out = dir.path().join("out");
+    for command in [
+        &mut quintet(["preflight", text(&path), "--json"]),
+        &mut quintet(["train", text(&path), "--out", text(&out), "--quiet"]),
+    ] {
+        fails_with(command, &["stage 'see'", "of memory are needed", "are free", "lower batch"]);
+    }
+    assert!(!out.exists(), "training has begun");
+}
+
+#[test]
+fn a_trained_model_answers() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = recipe(dir.path(), |text| text);
+    let out = dir.path().join("out");
+    let train = ["train", text(&path), "--out", text(&out)];
+    let told = json(quintet(train).arg("--json"));
+    assert_eq!(told["resumed"], false);
+    let model = out.join("model");
+    assert_eq!(told["model"], text(&model));
+    // What is finished is only loaded.
+    assert_eq!(json(quintet(train).arg("--json"))["resumed"], true);
+    let ask = ["ask", "assets/demo.png", "What is it?", "--max-tokens", "4", "--json"];
+    assert!(json(quintet(ask).args(["--model", text(&model)]))["tokens"].as_u64() <= Some(4));
+    // Another recipe does not go on from there.
+    recipe(dir.path(), |text| text.replace("seed = 3", "seed = 4"));
+    fails_with(quintet(train).arg("--quiet"), &["of another recipe"]);
+}
+
+/// Killed in the middle, then short of disk, then finished: the same bits as without.
+#[cfg(unix)]
+#[test]
+fn a_killed_and_starved_training_ends_as_if_nothing_had_happened() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = recipe(dir.path(), |text| text.replace("steps = 4", "steps = 400"));
+    let trained = |out: &Path| fs::read(out.join("model/model.safetensors")).unwrap();
+    let straight = dir.path().join("straight");
+    succeeds(&mut quintet(["train", text(&path), "--out", text(&straight), "--quiet"]));
+
+    let out = dir.path().join("out");
+    let train = ["train", text(&path), "--out", text(&out), "--quiet"];
+    let mut process = quintet(train).spawn().unwrap();
+    let checkpoints = || -> Vec<String> {
+        let Ok(entries) = fs::read_dir(out.join("answer")) else { return Vec::new() };
+        let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        let mut names: Vec<String> =
+            names.filter(|name| name.starts_with("step-") && !name.contains(".tmp-")).collect();
+        names.sort();
+        names
+    };
+    let begun = Instant::now();
+    while checkpoints().is_empty() && begun.elapsed() < Duration::from_secs(60) {
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    process.kill().unwrap();
+    assert!(!process.wait().unwrap().success(), "it was done before it could be killed");
+    let saved = checkpoints();
+    assert!(!saved.is_empty() && !out.join("model").exists(), "{saved:?}");
+
+    fails_with(&mut starved(64, train), &["weights.safetensors", "File too large"]);
+    assert_eq!(checkpoints(), saved);
+
+    succeeds(&mut quintet(train));
+    assert!(trained(&out) == trained(&straight), "other bits than without the interruption");
+}

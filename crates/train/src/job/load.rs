@@ -1,0 +1,97 @@
+//! What a training step of a stage holds, from the model, the stage and the rows.
+
+use quintet_models::{backbones::Family, encoders::Geometry, multimodal::PARTS};
+use quintet_nn::Params;
+
+use super::Job;
+use crate::{
+    memory::{Flow, Load, Transformer},
+    objectives::DenseScenes,
+    preflight::{Report, Span},
+    recipe::{ObjectiveKind, Stage},
+};
+
+/// Bytes of a parameter and of a pixel value.
+const F32: u64 = 4;
+
+/// Micro-batches in memory besides those in the queue: one in the making, one waiting to be
+/// queued, and one in use, whose pixels are there a second time as a tensor.
+const BATCHES_IN_HAND: usize = 3;
+
+/// The load of a stage whose parameters are selected. The rows decide how long the sequences are:
+/// the longest one counts, as a batch is padded to it. `held` is what the process holds with the
+/// stage's data opened.
+pub(super) fn load(job: &Job<'_>, stage: &Stage, rows: &[Report], held: Option<u64>) -> Load {
+    let Job { recipe, model, processor } = job;
+    let params = model.params();
+    let trainable: u64 = params.trainable().map(|cell| cell.len() as u64).sum();
+    let all: u64 = params.iter().map(|cell| cell.len() as u64).sum();
+    let flow = |learns: bool| if learns { Flow::Backward } else { Flow::Forward };
+    let longest = |of: fn(&Report) -> Span| {
+        rows.iter().filter(|report| report.good > 0).map(|report| of(report).max).max().unwrap_or(0)
+    };
+    let batch = u64::from(stage.batch);
+    let mut load = Load {
+        trainable,
+        frozen: all - trainable,
+        frozen_bytes: F32,
+        batches: (stage.train_config(recipe, 1, Default::default()).prefetch + BATCHES_IN_HAND)
+            as u64,
+        accumulates: stage.accumulate > 1,
+        baseline: held.unwrap_or(0).saturating_sub(F32 * all),
+        ..Load::default()
+    };
+    let warm_up = stage.objective == ObjectiveKind::Encoder;
+    let mut pictures = 0;
+    if let Some(vision) = model.vision() {
+        let encoder = vision.encoder();
+        let Geometry { width, layers, heads, mlp_width, gated, class_token, image_size, .. } =
+            encoder.geometry();
+        let per_row = longest(|report| report.media_tokens) / processor.image_tokens.max(1);
+        pictures = if warm_up { batch } else { batch * per_row as u64 };
+        let tower = Transformer {
+            name: PARTS[0].0.into(),
+            layers: layers as u64,
+            width: width as u64,
+            heads: heads as u64,
+            key_width: width as u64,
+            mlp_width: mlp_width as u64,
+            gated,
+            sequences: pictures,
+            tokens: (encoder.patch_count() + usize::from(class_token)) as u64,
+            flow: flow(learns(params, &PARTS[..1])),
+        };
+        load.batch_bytes += F32 * pictures * 3 * (image_size as u64).pow(2);
+        if warm_up {
+            let outputs = DenseScenes::OUTPUTS as u64;
+            load.trainable += outputs * (tower.width + 1);
+            load.vocabulary = outputs;
+            load.logit_positions = pictures * encoder.patch_count() as u64;
+        }
+        load.towers.push(tower);
+    }
+    if warm_up {
+        return load;
+    }
+    let text = model.text_config();
+    load.vocabulary = text.vocab_size as u64;
+    load.logit_positions = batch * longest(|report| report.supervised) as u64;
+    load.towers.push(Transformer {
+        name: PARTS[2].0.into(),
+        layers: text.num_hidden_layers as u64,
+        width: text.hidden_size as u64,
+        heads: text.num_attention_heads as u64,
+        key_width: (text.num_key_value_heads * text.head_dim) as u64,
+        mlp_width: text.intermediate_size as u64,
+        gated: text.family != Family::Opt,
+        sequences: batch,
+        tokens: longest(|report| report.tokens) as u64,
+        flow: flow(learns(params, if pictures > 0 { &PARTS } else { &PARTS[2..] })),
+    });
+    load
+}
+
+/// Whether a parameter of these parts trains.
+fn learns(params: &Params, parts: &[(&str, &str)]) -> bool {
+    params.trainable().any(|cell| parts.iter().any(|(_, prefix)| cell.name().starts_with(prefix)))
+}
