@@ -32,18 +32,23 @@ pub enum ModelSpec {
         /// Which.
         path: String,
     },
-    /// New parts, spelled as in Hugging Face configurations.
-    New {
-        /// `vision_config`.
-        vision: Map<String, Value>,
-        /// `text_config`, without the vocabulary size.
-        text: Map<String, Value>,
-        /// Fields of `config.json` besides, such as `vision_feature_layer`.
-        #[serde(default)]
-        join: Map<String, Value>,
-        /// The vocabulary.
-        tokenizer: TokenizerSpec,
-    },
+    /// New parts.
+    New(Box<NewModel>),
+}
+
+/// Parts to start from nothing, spelled as in Hugging Face configurations.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewModel {
+    /// `vision_config`.
+    pub vision: Map<String, Value>,
+    /// `text_config`, without the vocabulary size.
+    pub text: Map<String, Value>,
+    /// Fields of `config.json` besides, such as `vision_feature_layer`.
+    #[serde(default)]
+    pub join: Map<String, Value>,
+    /// The vocabulary.
+    pub tokenizer: TokenizerSpec,
 }
 
 /// A vocabulary trained on the scene tasks' texts.
@@ -77,7 +82,8 @@ impl ModelSpec {
                 let processor = Processor::load(&dir, &model)?;
                 Ok((model, processor))
             }
-            Self::New { vision, text, join, tokenizer } => {
+            Self::New(new) => {
+                let NewModel { vision, text, join, tokenizer } = new.as_ref();
                 let (tokenizer, template) = tokenizer.build()?;
                 let image_token = tokenizer.id(IMAGE).ok_or("the vocabulary lacks <image>")?;
                 let special = tokenizer.special();
