@@ -218,7 +218,7 @@ fn grid(len: usize, leading: usize, side: usize, scale: f32) -> Vec<f32> {
         let [x, y] = [place % side, place / side];
         let along = if channel / quarter < 2 { x } else { y } as f32;
         let angle = along / 100f32.powf((channel % quarter) as f32 / quarter as f32);
-        scale * if channel / quarter % 2 == 0 { angle.sin() } else { angle.cos() }
+        scale * if (channel / quarter).is_multiple_of(2) { angle.sin() } else { angle.cos() }
     };
     let before = std::iter::repeat_n(0.0, leading * width);
     let places = (0..side * side).flat_map(|place| (0..width).map(move |c| value(place, c)));

@@ -6,9 +6,9 @@
 //! activations are freed block by block, and the gradients that take their place are smaller
 //! except in models with few tokens; both moments are computed and the larger one counts.
 //!
-//! The constants are for `f32` on the CPU; mixed precision keeps no attention scores and stays below.
-//! `tests/memory.rs` holds the constants to measured peaks: a change
-//! of what the layers keep for their backward pass is a change of these numbers.
+//! The constants are for `f32` on the CPU; mixed precision keeps no attention scores, and stays
+//! below. `tests/memory.rs` holds the constants to measured peaks: a change of what the layers keep
+//! for their backward pass is a change of these numbers.
 //!
 //! Letters: `n` tokens in the batch (all sequences together), `d` width, `h` heads, `s` keys that
 //! a query sees, `f` width of the MLP.
