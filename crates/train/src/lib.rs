@@ -21,6 +21,7 @@ pub mod recipe;
 pub mod schedule;
 pub mod stage;
 pub mod state;
+mod validation;
 
 pub use error::{BoxError, Error, Result};
 pub use looper::{Control, Outcome, Precision, TrainConfig, run};

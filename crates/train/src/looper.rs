@@ -75,7 +75,7 @@ pub enum Precision {
 }
 
 impl Precision {
-    fn within<T>(self, f: impl FnOnce() -> T) -> T {
+    pub(crate) fn within<T>(self, f: impl FnOnce() -> T) -> T {
         match self {
             Self::Single => f(),
             Self::Mixed => quintet_kernels::mixed_precision(f),

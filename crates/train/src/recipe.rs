@@ -153,6 +153,12 @@ pub struct Stage {
     /// Checkpoints kept.
     #[serde(default = "two")]
     pub keep: usize,
+    /// A dataset held out from training, whose loss and metrics are logged after the last step
+    /// and as `evaluate_every` says.
+    pub validate: Option<String>,
+    /// Micro-batches of it that are measured.
+    #[serde(default = "sixteen")]
+    pub validate_batches: u64,
     /// Steps between evaluations.
     pub evaluate_every: Option<u64>,
 }
@@ -174,6 +180,10 @@ fn one() -> u32 {
 
 fn two() -> usize {
     2
+}
+
+fn sixteen() -> u64 {
+    16
 }
 
 fn ten() -> u64 {
@@ -229,10 +239,12 @@ impl<M: DeserializeOwned, D: DeserializeOwned> Recipe<M, D> {
             if !names.insert(stage.name.as_str()) {
                 return Err(fail(at("name"), named("another stage has this name".to_owned())));
             }
-            if let Some(unknown) = stage.data.keys().find(|name| !file.data.contains_key(*name)) {
+            let trained = stage.data.keys().map(|name| ("data", name));
+            let mut needed = trained.chain(stage.validate.iter().map(|name| ("validate", name)));
+            if let Some((key, unknown)) = needed.find(|(_, name)| !file.data.contains_key(*name)) {
                 let known: Vec<&str> = file.data.keys().map(String::as_str).collect();
                 let reason = format!("no [data.{unknown}]; the recipe has {known:?}");
-                return Err(fail(at("data"), named(reason)));
+                return Err(fail(at(key), named(reason)));
             }
         }
         Ok(Self {
@@ -401,6 +413,7 @@ impl Stage {
             ("log_every", self.log_every),
             ("save_every", self.save_every.unwrap_or(1)),
             ("evaluate_every", self.evaluate_every.unwrap_or(1)),
+            ("validate_batches", self.validate_batches),
             ("keep", self.keep as u64),
         ] {
             whole(key, value)?;

@@ -144,7 +144,7 @@ fn child() {
     let report = job.preflight(Depth::Usual, ProgressMode::Quiet, &go).unwrap().pop().unwrap();
     report.refuse().unwrap();
     let baseline = report.memory.baseline;
-    assert!(job.train(&dir.path().join("out"), ProgressMode::Quiet, &go, None).unwrap());
+    assert!(job.train(&dir.path().join("out"), ProgressMode::Quiet, &go).unwrap());
     let found = Found {
         predicted: report.memory_total - baseline,
         measured: memory::peak_rss().unwrap() - baseline,

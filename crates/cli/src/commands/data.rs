@@ -30,7 +30,7 @@ struct Scenes {
     #[arg(long, short)]
     n: usize,
     /// Drawing styles of the objects, separated by commas: noto, noto-v1, fluent, twemoji,
-    /// openmoji
+    /// openmoji, fluent-shaded, emojione, emojione-v1, fxemoji
     #[arg(long, value_delimiter = ',', default_value = "noto,noto-v1,fluent,openmoji")]
     styles: Vec<Style>,
     /// To train on (disturbed pictures, varied questions) or to measure on (clean, canonical)

@@ -16,7 +16,7 @@ pub struct Args {
     #[command(flatten)]
     model: ModelArgs,
     /// Drawing styles of the objects, separated by commas: noto, noto-v1, fluent, twemoji,
-    /// openmoji
+    /// openmoji, fluent-shaded, emojione, emojione-v1, fxemoji
     #[arg(long, value_delimiter = ',', default_value = "twemoji")]
     styles: Vec<Style>,
     /// Number of scenes

@@ -55,7 +55,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
             stage.refuse()?;
         }
     }
-    if !job.train(&out, progress, interrupt.stop(), None)? {
+    if !job.train(&out, progress, interrupt.stop())? {
         let again = format!("quintet train {} --out {}", args.recipe.display(), out.display());
         anyhow::bail!("stopped; everything so far is saved, and `{again}` goes on from there");
     }

@@ -12,7 +12,7 @@ use super::{
     names::{NAMES, Name},
     plan,
     rng::{Purpose, stream},
-    spec::SceneSpec,
+    spec::{Augment, SceneSpec},
     sprites::SpriteSet,
     style::{Split, Style},
     text::{Lettering, Plate},
@@ -192,14 +192,23 @@ impl Canvas {
     ) -> Option<Style> {
         let (style, sprite) = sprites.any_of(&spec.styles, name, rng)?;
         let size = rng.random_range(smallest..=largest) * self.size as f32 / REFERENCE;
+        let Augment { hue, saturation, shape, .. } = spec.augment;
+        let happens = |chance: f32, rng: &mut ChaCha8Rng| rng.random::<f32>() < chance;
+        let (stretch, turn) = match happens(shape, rng) {
+            true => (rng.random_range(0.8..1.25), 0.5),
+            false => (1.0, 0.35),
+        };
         let mut tile = sprite.place(Placement {
             size,
-            stretch: 1.0,
-            angle: if rng.random_bool(0.4) { rng.random_range(-0.35..0.35) } else { 0.0 },
+            stretch,
+            angle: if rng.random_bool(0.4) { rng.random_range(-turn..turn) } else { 0.0 },
             flip: rng.random_bool(0.5),
         });
-        if rng.random_bool(f64::from(spec.augment.hue.clamp(0.0, 1.0))) {
+        if happens(hue, rng) {
             tile.rotate_hue(rng.random_range(0.7..std::f32::consts::TAU - 0.7));
+        }
+        if happens(saturation, rng) {
+            tile.saturate(rng.random_range(0.2..1.6));
         }
         let solid: Vec<_> = tile.solid().collect();
         if solid.is_empty() {

@@ -35,6 +35,26 @@ pub(super) fn drawings(style: Style) -> Package {
             "1.2.29",
             "03181e2c156cab35cf4a62f1f7886bd971d59212e75ac3f189d5a4cae3930fc5",
         ),
+        Style::FluentShaded => (
+            "@iconify-json/fluent-emoji",
+            "1.2.7",
+            "8044210dbf11e016d4de85f15d01a243423bd832457e7e2491df1b751c0e272b",
+        ),
+        Style::Emojione => (
+            "@iconify-json/emojione",
+            "1.2.3",
+            "26a14f44284407e8bcde91799388dca2bfd91dbcd55a97f425524a1c5b73610e",
+        ),
+        Style::EmojioneV1 => (
+            "@iconify-json/emojione-v1",
+            "1.2.3",
+            "6641d59d48a42823fdc2b84e7427e9f302944eb98d2c7d94d6e67c139e7b37b3",
+        ),
+        Style::Fxemoji => (
+            "@iconify-json/fxemoji",
+            "1.2.2",
+            "f3e72b3c59d05e1db03b7e308d55c0d05bd7ba3f625a90da1b79313c12858eef",
+        ),
     };
     Package::npm(name, version, sha256)
 }

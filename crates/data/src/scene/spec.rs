@@ -81,6 +81,10 @@ impl SceneSpec {
 pub struct Augment {
     /// That an object's hues are turned.
     pub hue: f32,
+    /// That an object's colours become paler or stronger.
+    pub saturation: f32,
+    /// That an object is stretched, and turned further.
+    pub shape: f32,
     /// That brightness, contrast and colour balance change.
     pub light: f32,
     /// That the picture is blurred.
@@ -94,7 +98,15 @@ pub struct Augment {
 impl Augment {
     /// For training.
     pub fn train() -> Self {
-        Self { hue: 0.25, light: 0.8, blur: 0.25, noise: 0.3, jpeg: 0.25 }
+        Self {
+            hue: 0.25,
+            saturation: 0.3,
+            shape: 0.5,
+            light: 0.8,
+            blur: 0.25,
+            noise: 0.3,
+            jpeg: 0.25,
+        }
     }
 }
 

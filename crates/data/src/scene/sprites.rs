@@ -20,8 +20,8 @@ use crate::{Error, Result};
 
 /// Drawings, background photographs and typefaces.
 pub struct SpriteSet {
-    /// One sprite per entry of `names`, in its order.
-    drawings: BTreeMap<Style, Vec<Sprite>>,
+    /// One sprite per entry of `names`, in its order; `None` where the style lacks the name.
+    drawings: BTreeMap<Style, Vec<Option<Sprite>>>,
     names: Vec<u16>,
     photos: [Vec<Photo>; 2],
     faces: [Vec<Typeface>; 2],
@@ -70,7 +70,7 @@ impl SpriteSet {
                     reason: "the bundled drawing has no entry in the table of names".to_owned(),
                 })?;
                 names.push(id);
-                sprites.push(Sprite::new(raster::rasterise(name, svg)?));
+                sprites.push(Some(Sprite::new(raster::rasterise(name, svg)?)));
             }
             drawings.insert(*style, sprites);
         }
@@ -79,7 +79,7 @@ impl SpriteSet {
         Ok(Self { drawings, names, photos: [Vec::new(), Vec::new()], faces })
     }
 
-    /// Ids (positions in [`NAMES`]) of the names that can be drawn.
+    /// Ids (positions in [`NAMES`]) of the names that can be drawn, if not in every style.
     pub fn names(&self) -> &[u16] {
         &self.names
     }
@@ -91,7 +91,7 @@ impl SpriteSet {
 
     fn sprite(&self, style: Style, name: u16) -> Option<&Sprite> {
         let position = self.names.binary_search(&name).ok()?;
-        self.drawings.get(&style)?.get(position)
+        self.drawings.get(&style)?.get(position)?.as_ref()
     }
 
     /// The drawing of a name in a style, trimmed, 96 pixels along its longer side.
@@ -130,7 +130,7 @@ impl SpriteSet {
 }
 
 /// Every name in one style, in the order of [`NAMES`].
-fn draw(style: Style) -> Result<Vec<Sprite>> {
+fn draw(style: Style) -> Result<Vec<Option<Sprite>>> {
     let package = sources::drawings(style);
     let slugs: Vec<&str> = NAMES.iter().map(|n| n.slug).collect();
     let parts = [&package.sha256, &raster::RASTER.to_string(), &slugs.join(" ")];
@@ -139,11 +139,14 @@ fn draw(style: Style) -> Result<Vec<Sprite>> {
         let path = package.file("package/icons.json")?;
         let icons = IconSet::read(&path)?;
         let draw = |slug: &&str| -> Result<Tile> {
-            let svg = icons.svg(slug).ok_or_else(|| Error::Config {
-                path: path.clone(),
-                reason: format!("the icon set has no {slug:?}; is it another version?"),
-            })?;
-            raster::rasterise(&format!("{style} {slug}"), &svg)
+            match icons.svg(slug) {
+                Some(svg) => raster::rasterise(&format!("{style} {slug}"), &svg),
+                None if !style.draws_all() => Ok(Tile::empty()),
+                None => Err(Error::Config {
+                    path: path.clone(),
+                    reason: format!("the icon set has no {slug:?}; is it another version?"),
+                }),
+            }
         };
         slugs.par_iter().map(draw).collect()
     })?;
@@ -153,5 +156,5 @@ fn draw(style: Style) -> Result<Vec<Sprite>> {
             reason: format!("{} drawings, expected {}; delete it", tiles.len(), NAMES.len()),
         });
     }
-    Ok(tiles.into_iter().map(Sprite::new).collect())
+    Ok(tiles.into_iter().map(|tile| (!tile.pixels.is_empty()).then(|| Sprite::new(tile))).collect())
 }

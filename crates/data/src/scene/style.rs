@@ -17,12 +17,34 @@ pub enum Style {
     Twemoji,
     /// OpenMoji, black outlines.
     Openmoji,
+    /// Fluent Emoji with shades and lights.
+    FluentShaded,
+    /// EmojiOne 2; lacks a few names.
+    Emojione,
+    /// EmojiOne 1; lacks a fifth of the names.
+    EmojioneV1,
+    /// Firefox OS Emoji; lacks half of the names.
+    Fxemoji,
 }
 
 impl Style {
     /// Every style.
-    pub const ALL: [Style; 5] =
-        [Style::Noto, Style::NotoV1, Style::Fluent, Style::Twemoji, Style::Openmoji];
+    pub const ALL: [Style; 9] = [
+        Style::Noto,
+        Style::NotoV1,
+        Style::Fluent,
+        Style::Twemoji,
+        Style::Openmoji,
+        Style::FluentShaded,
+        Style::Emojione,
+        Style::EmojioneV1,
+        Style::Fxemoji,
+    ];
+
+    /// Whether it draws every name.
+    pub(super) fn draws_all(self) -> bool {
+        !matches!(self, Style::Emojione | Style::EmojioneV1 | Style::Fxemoji)
+    }
 
     /// Its name in files and on the command line.
     pub fn key(self) -> &'static str {
@@ -32,6 +54,10 @@ impl Style {
             Style::Fluent => "fluent",
             Style::Twemoji => "twemoji",
             Style::Openmoji => "openmoji",
+            Style::FluentShaded => "fluent-shaded",
+            Style::Emojione => "emojione",
+            Style::EmojioneV1 => "emojione-v1",
+            Style::Fxemoji => "fxemoji",
         }
     }
 }

@@ -14,6 +14,11 @@ pub(super) struct Tile {
 const SOLID: u8 = 128;
 
 impl Tile {
+    /// Without pixels.
+    pub fn empty() -> Self {
+        Self { width: 0, height: 0, pixels: Vec::new() }
+    }
+
     /// Bounding box `[x1, y1, x2, y2)` of the pixels whose alpha is at least `least`.
     pub fn bounds(&self, least: u8) -> Option<[u32; 4]> {
         let mut found: Option<[u32; 4]> = None;
@@ -199,6 +204,21 @@ impl Tile {
             let [r, g, b] = [pixel[0], pixel[1], pixel[2]].map(f32::from);
             for (channel, row) in pixel.iter_mut().zip(m) {
                 *channel = (row[0] * r + row[1] * g + row[2] * b).clamp(0.0, alpha).round() as u8;
+            }
+        }
+    }
+}
+
+impl Tile {
+    /// Multiplies every saturation, keeping luminance (the matrix of the `saturate` filter, W3C
+    /// Filter Effects Module Level 1, section 9.6).
+    pub fn saturate(&mut self, factor: f32) {
+        for pixel in &mut self.pixels {
+            let alpha = f32::from(pixel[3]);
+            let [r, g, b] = [pixel[0], pixel[1], pixel[2]].map(f32::from);
+            let grey = 0.213 * r + 0.715 * g + 0.072 * b;
+            for (channel, value) in pixel.iter_mut().zip([r, g, b]) {
+                *channel = (grey + factor * (value - grey)).clamp(0.0, alpha).round() as u8;
             }
         }
     }

@@ -82,6 +82,16 @@ impl DataSpec {
         })
     }
 
+    /// All of it; its weight is its size.
+    fn source(&self, name: &str) -> Result<Source, BoxError> {
+        let dataset = self.open()?;
+        if dataset.is_empty() {
+            return Err(format!("dataset '{name}' ({}) has no rows", dataset.name()).into());
+        }
+        let weight = dataset.len() as f64;
+        Ok(Source { dataset, weight, separate_turns: self.separate_turns() })
+    }
+
     fn separate_turns(&self) -> bool {
         match self {
             Self::Scenes(scenes) => scenes.separate_turns,
@@ -110,12 +120,15 @@ impl ScenesSpec {
     }
 }
 
-/// The datasets of a stage: those it names, or all.
+/// The datasets that a stage trains on: those it names, or all but the one it is measured on.
 pub(super) fn named<'a>(
     recipe: &'a Recipe,
     stage: &'a Stage,
 ) -> impl Iterator<Item = (&'a String, &'a DataSpec)> {
-    let named = |name: &String| stage.data.is_empty() || stage.data.contains_key(name);
+    let named = |name: &String| match stage.data.is_empty() {
+        true => stage.validate.as_ref() != Some(name),
+        false => stage.data.contains_key(name),
+    };
     recipe.data.iter().filter(move |(name, _)| named(name))
 }
 
@@ -124,15 +137,18 @@ pub(super) fn named<'a>(
 pub(super) fn sources(recipe: &Recipe, stage: &Stage) -> Result<Vec<Source>, BoxError> {
     let mut sources = Vec::new();
     for (name, spec) in named(recipe, stage) {
-        let dataset = spec.open()?;
-        if dataset.is_empty() {
-            return Err(format!("dataset '{name}' ({}) has no rows", dataset.name()).into());
-        }
-        let weight = stage.data.get(name).copied().unwrap_or(dataset.len() as f64);
-        sources.push(Source { dataset, weight, separate_turns: spec.separate_turns() });
+        let source = spec.source(name)?;
+        let weight = stage.data.get(name).copied().unwrap_or(source.weight);
+        sources.push(Source { weight, ..source });
     }
     if sources.is_empty() {
         return Err("the recipe has no [data.NAME]".into());
     }
     Ok(sources)
+}
+
+/// What the stage is measured on while it trains.
+pub(super) fn held_out(recipe: &Recipe, stage: &Stage) -> Result<Option<Source>, BoxError> {
+    let spec = stage.validate.as_ref().and_then(|name| recipe.data.get_key_value(name));
+    spec.map(|(name, spec)| spec.source(name)).transpose()
 }

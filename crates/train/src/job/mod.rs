@@ -13,7 +13,7 @@ use quintet_nn::{Linear, Params, Vars};
 use quintet_weights::SaveDType;
 
 pub use check::{Depth, SAMPLE, StageReport};
-pub use data::DataSpec;
+pub use data::{DataSpec, ScenesSpec};
 pub use model::ModelSpec;
 
 use crate::{
@@ -27,6 +27,7 @@ use crate::{
     recipe::{ObjectiveKind, Stage},
     run,
     stage::Part,
+    validation::measure,
 };
 
 /// A recipe of this crate's models and datasets.
@@ -38,14 +39,6 @@ pub const MODEL_PARTS: [Part<'static>; 3] = [
     Part { name: PARTS[1].0, prefix: PARTS[1].1 },
     Part { name: PARTS[2].0, prefix: PARTS[2].1 },
 ];
-
-/// Called with the model as it stands, to measure it.
-pub type EvaluateModel<'a> =
-    &'a mut dyn FnMut(
-        &Multimodal,
-        &Processor,
-        u64,
-    ) -> std::result::Result<crate::log::Metrics, crate::BoxError>;
 
 /// A recipe and the model that it starts from.
 pub struct Job<'a> {
@@ -83,13 +76,7 @@ impl<'a> Job<'a> {
     ///
     /// # Errors
     /// If the data cannot be read, a stage does not fit them or the model, or training fails.
-    pub fn train(
-        self,
-        out: &Path,
-        progress: ProgressMode,
-        stop: &AtomicBool,
-        mut evaluate: Option<EvaluateModel<'_>>,
-    ) -> Result<bool> {
+    pub fn train(self, out: &Path, progress: ProgressMode, stop: &AtomicBool) -> Result<bool> {
         let Self { recipe, mut model, mut processor } = self;
         for stage in &recipe.stages {
             processor.options.max_len = stage.max_tokens;
@@ -99,10 +86,7 @@ impl<'a> Job<'a> {
                     encoder_stage(recipe, stage, &mut model, &processor, &dir, progress, stop)?
                 }
                 ObjectiveKind::Pretrain | ObjectiveKind::Sft => {
-                    let evaluate =
-                        evaluate.as_mut().map(|evaluate| &mut **evaluate as EvaluateModel);
-                    let control = (stop, evaluate);
-                    language_stage(recipe, stage, &mut model, &processor, &dir, progress, control)?
+                    language_stage(recipe, stage, &mut model, &processor, &dir, progress, stop)?
                 }
             };
             if !outcome.finished {
@@ -145,11 +129,7 @@ fn encoder_stage(
         return Err(job("an encoder stage needs a model with an encoder"));
     };
     let name = stage.data.keys().next().or_else(|| recipe.data.keys().next());
-    let spec = name.and_then(|name| recipe.data.get(name));
-    let scenes = spec.and_then(DataSpec::scenes).ok_or_else(|| {
-        job("an encoder stage needs one dataset of kind 'scenes', which has a label per patch")
-    })?;
-    let sprites = scenes.sprites().map_err(job)?;
+    let scenes = scenes(recipe, name)?;
     let vars = Vars::random(seed ^ 1, model.device());
     let head = Linear::new(&vars.at(HEAD), vision.encoder().width(), DenseScenes::OUTPUTS, true)
         .map_err(job)?;
@@ -158,17 +138,33 @@ fn encoder_stage(
     let head_params = vars.finish().map_err(job)?;
     head_params.set_trainable(|_| true);
     params.extend(head_params.iter().cloned());
-    let objective = DenseScenes::new(
-        vision,
-        images,
-        head,
-        (scenes.spec.clone(), sprites),
-        [stage.batch, stage.accumulate],
-        seed,
-    );
+    let objective = |scenes: &ScenesSpec, accumulate, seed| {
+        let built = (scenes.spec.clone(), scenes.sprites().map_err(job)?);
+        let size = [stage.batch, accumulate];
+        Result::Ok(DenseScenes::new(vision, images, head.clone(), built, size, seed))
+    };
+    let held_out = match &stage.validate {
+        None => None,
+        Some(name) => {
+            let scenes = self::scenes(recipe, Some(name))?;
+            Some(objective(scenes, 1, scenes.seed)?)
+        }
+    };
+    let objective = objective(scenes, stage.accumulate, seed)?;
     let config = stage.train_config(recipe, scenes.len, progress);
-    let control = Control { stop, evaluate: None };
+    let mut measure = held_out
+        .as_ref()
+        .map(|held_out| |_| measure(held_out, stage.validate_batches, stage.precision));
+    let control = Control { stop, evaluate: measure.as_mut().map(|measure| measure as Evaluate) };
     run(&objective, &params, &stage.optimiser_groups(&MODEL_PARTS)?, &config, dir, control)
+}
+
+/// A dataset of scenes, whose patches can be labelled.
+fn scenes<'a>(recipe: &'a Recipe, name: Option<&String>) -> Result<&'a ScenesSpec> {
+    let spec = name.and_then(|name| recipe.data.get(name));
+    spec.and_then(DataSpec::scenes).ok_or_else(|| {
+        job("an encoder stage needs datasets of kind 'scenes', which have a label per patch")
+    })
 }
 
 fn language_stage(
@@ -178,7 +174,7 @@ fn language_stage(
     processor: &Processor,
     dir: &Path,
     progress: ProgressMode,
-    (stop, evaluate): (&AtomicBool, Option<EvaluateModel<'_>>),
+    stop: &AtomicBool,
 ) -> Result<Outcome> {
     let seed = stage.seed.unwrap_or(recipe.seed);
     let adapters = select(stage, model, seed)?;
@@ -188,22 +184,21 @@ fn language_stage(
     let groups: Vec<Group> = stage.optimiser_groups(&MODEL_PARTS)?;
     let outcome = {
         let model: &Multimodal = model;
-        let objective = Conversations {
+        let conversations = |sources, accumulate| Conversations {
             model,
             processor,
             sources,
             batch: stage.batch,
-            accumulate: stage.accumulate,
+            accumulate,
             seed,
         };
-        let mut measure;
-        let evaluate: Option<Evaluate<'_>> = match evaluate {
-            None => None,
-            Some(evaluate) => {
-                measure = move |step| evaluate(model, processor, step);
-                Some(&mut measure)
-            }
-        };
+        let held_out = data::held_out(recipe, stage).map_err(job)?;
+        let held_out = held_out.map(|source| conversations(vec![source], 1));
+        let mut measure = held_out
+            .as_ref()
+            .map(|held_out| |_| measure(held_out, stage.validate_batches, stage.precision));
+        let evaluate = measure.as_mut().map(|measure| measure as Evaluate);
+        let objective = conversations(sources, stage.accumulate);
         run(&objective, model.params(), &groups, &config, dir, Control { stop, evaluate })?
     };
     if let (true, Some(adapters)) = (outcome.finished, adapters) {

@@ -4,7 +4,7 @@
 //! An encoder that starts from nothing learns to see far faster from a label per patch than from
 //! a word per picture. The head is thrown away afterwards.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use burn::{Int, Tensor, TensorData, activation};
 use quintet_data::{
@@ -49,6 +49,8 @@ pub struct Labels {
     class: Vec<i32>,
     /// Weight of the patch's class.
     weight: Vec<f32>,
+    /// Patches that show the things, and the things' classes, plus 1.
+    things: Vec<(Vec<u32>, i32)>,
     /// Whether the centre of a thing lies here.
     centre: Vec<f32>,
     /// Left, top, right, bottom of the thing's box from the patch's centre, `[m, 4]`.
@@ -83,16 +85,23 @@ impl<'a> DenseScenes<'a> {
         let size = self.spec.size as f32;
         let patch = size / self.grid as f32;
         let things = things(&scene);
+        labels.things = things.iter().map(|t| (Vec::new(), i32::from(t.class) + 1)).collect();
         for row in 0..self.grid {
             for column in 0..self.grid {
                 let corner = [column as f32 * patch, row as f32 * patch];
-                let best = things
+                let (index, _) = things
                     .iter()
-                    .map(|thing| (thing, thing.cover(corner, patch)))
+                    .map(|thing| thing.cover(corner, patch))
+                    .enumerate()
                     .filter(|(_, cover)| *cover >= COVER)
-                    .max_by(|a, b| a.1.total_cmp(&b.1));
+                    .max_by(|a, b| a.1.total_cmp(&b.1))
+                    .unzip();
+                let best = index.and_then(|index| things.get(index));
                 let at = labels.class.len() as i32;
-                labels.class.push(best.map_or(0, |(thing, _)| i32::from(thing.class) + 1));
+                if let Some((patches, _)) = index.and_then(|index| labels.things.get_mut(index)) {
+                    patches.push(at as u32);
+                }
+                labels.class.push(best.map_or(0, |thing| i32::from(thing.class) + 1));
                 labels.weight.push(if best.is_some() { 1.0 } else { EMPTY });
                 let holds_centre = |thing: &Thing| {
                     (0..2).all(|axis| {
@@ -101,13 +110,13 @@ impl<'a> DenseScenes<'a> {
                     })
                 };
                 labels.centre.push(if things.iter().any(holds_centre) { 1.0 } else { 0.0 });
-                let bbox = best.map_or([0.0; 4], |(thing, _)| thing.bbox);
+                let bbox = best.map_or([0.0; 4], |thing| thing.bbox);
                 labels.offsets.extend(
                     bbox.iter()
                         .enumerate()
                         .map(|(i, edge)| (edge - corner[i % 2] - patch / 2.0) / (size * BOX_SCALE)),
                 );
-                if let Some(colour) = best.and_then(|(thing, _)| thing.colour) {
+                if let Some(colour) = best.and_then(|thing| thing.colour) {
                     labels.coloured.push(at);
                     labels.colour.push(colour as i32);
                 }
@@ -159,6 +168,10 @@ impl Thing<'_> {
 impl Labels {
     fn join(mut self, other: Self) -> Self {
         let before = self.class.len() as i32;
+        self.things.extend(other.things.into_iter().map(|(mut patches, class)| {
+            patches.iter_mut().for_each(|at| *at += before as u32);
+            (patches, class)
+        }));
         self.pixels.extend(other.pixels);
         self.class.extend(other.class);
         self.weight.extend(other.weight);
@@ -200,8 +213,15 @@ impl Objective for DenseScenes<'_> {
             Tensor::<2>::from_data(TensorData::new(values, [m, width]), device)
         };
 
-        let right = correct(&out, &labels.class, classes);
+        let named = names(&out, classes);
+        let seen = labels.things.iter().filter(|(patches, _)| !patches.is_empty());
+        let things = seen.clone().count().max(1) as f32;
+        let right = seen.filter(|(patches, class)| most_said(patches, &named) == *class);
+        let things_named = right.count() as f32 / things;
         let shown = labels.class.iter().filter(|&&class| class > 0).count().max(1) as f32;
+        let patches = named.iter().zip(&labels.class);
+        let patches_named =
+            patches.filter(|(name, class)| **class > 0 && name == class).count() as f32 / shown;
         let total: f32 = labels.weight.iter().sum();
         let weight = tensor(labels.weight, 1).squeeze_dim::<1>(1);
         let object: Vec<f32> =
@@ -231,15 +251,36 @@ impl Objective for DenseScenes<'_> {
             weight: n as f64,
             samples: n as u64,
             tokens: m as u64,
-            metrics: vec![("patches_named", right / shown)],
+            metrics: vec![("patches_named", patches_named), ("things_named", things_named)],
         })
     }
 }
 
-/// Patches that show something and are given its name.
-fn correct(out: &Tensor<2>, class: &[i32], classes: usize) -> f32 {
+/// The class that each patch is given, 0 for nothing.
+fn names(out: &Tensor<2>, classes: usize) -> Vec<i32> {
     let named = out.clone().without_autodiff().narrow(1, 0, classes).argmax(1);
-    let named = named.into_data();
-    named.iter::<i32>().zip(class).filter(|(guess, truth)| **truth > 0 && guess == *truth).count()
-        as f32
+    named.into_data().iter::<i32>().collect()
+}
+
+/// The class that most of these patches are given; of several the first, and nothing last of all.
+fn most_said(patches: &[u32], named: &[i32]) -> i32 {
+    let mut votes = BTreeMap::<i32, usize>::new();
+    for name in patches.iter().filter_map(|&at| named.get(at as usize)) {
+        *votes.entry(*name).or_default() += usize::from(*name > 0);
+    }
+    votes.into_iter().rev().max_by_key(|(_, count)| *count).map_or(0, |(name, _)| name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::most_said;
+
+    #[test]
+    fn patches_vote_and_empty_ones_do_not() {
+        let named = [0, 0, 0, 7, 7, 3, 3, 9];
+        assert_eq!(most_said(&[0, 1, 2, 7], &named), 9);
+        assert_eq!(most_said(&[3, 4, 5], &named), 7);
+        assert_eq!(most_said(&[4, 6], &named), 3);
+        assert_eq!(most_said(&[0, 1], &named), 0);
+    }
 }
