@@ -147,3 +147,25 @@ fn a_killed_and_starved_training_ends_as_if_nothing_had_happened() {
     succeeds(&mut quintet(train));
     assert!(trained(&out) == trained(&straight), "other bits than without the interruption");
 }
+
+#[test]
+fn data_held_out_are_measured_on_the_way() {
+    let dir = tempfile::tempdir().unwrap();
+    let held = "validate = \"held\"\nvalidate_batches = 2\nevaluate_every = 1\nmax_tokens";
+    let path = recipe(dir.path(), |text| {
+        let scenes = text.find("[data.scenes]").unwrap()..text.find("[[stage]]").unwrap();
+        let data =
+            text[scenes].replace("data.scenes", "data.held").replace("\"noto\"", "\"noto-v1\"");
+        text.replacen("[[stage]]", &format!("{data}[[stage]]"), 1).replace("max_tokens", held)
+    });
+    let out = dir.path().join("out");
+    succeeds(&mut quintet(["train", text(&path), "--out", text(&out), "--quiet"]));
+    for (stage, steps, metric) in [("see", 2, "things_named"), ("answer", 4, "loss")] {
+        let log = fs::read_to_string(out.join(stage).join("metrics.jsonl")).unwrap();
+        let lines = log.lines().map(|line| serde_json::from_str(line).unwrap());
+        let measured: Vec<serde_json::Value> =
+            lines.filter(|line: &serde_json::Value| line["kind"] == "eval").collect();
+        assert_eq!(measured.len(), steps, "{log}");
+        assert!(measured.iter().all(|line| line[metric].as_f64() >= Some(0.0)), "{log}");
+    }
+}

@@ -245,6 +245,19 @@ mod tests {
     }
 
     #[test]
+    fn saturation_moves_colours_along_their_grey() {
+        let saturated = |factor| {
+            let mut tile = square(1);
+            tile.saturate(factor);
+            tile.pixels[0]
+        };
+        assert_eq!(saturated(1.0), [200, 10, 10, 255]);
+        let grey = (0.213 * 200.0 + 0.787 * 10.0f32).round() as u8;
+        assert_eq!(saturated(0.0), [grey, grey, grey, 255]);
+        assert_eq!(saturated(9.0), [255, 0, 0, 255]);
+    }
+
+    #[test]
     fn turning_keeps_the_area() {
         let sprite = Sprite::new(square(64));
         let turned = sprite.place(Placement { size: 40.0, stretch: 1.0, angle: 0.3, flip: false });

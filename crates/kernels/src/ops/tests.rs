@@ -46,13 +46,7 @@ fn check<const A: usize, const B: usize, const C: usize, const O: usize>(
     plain: impl Fn(Tensor<A>, Tensor<B>, Tensor<C>) -> Tensor<O>,
 ) {
     device().seed(a.iter().chain(&b).chain(&c).sum::<usize>() as u64);
-    let [a, b, c] =
-        [random(a).into_dispatch(), random(b).into_dispatch(), random(c).into_dispatch()];
-    let (a, b, c) = (
-        Tensor::<A>::from_dispatch(a).require_grad(),
-        Tensor::<B>::from_dispatch(b).require_grad(),
-        Tensor::<C>::from_dispatch(c).require_grad(),
-    );
+    let (a, b, c) = (random(a).require_grad(), random(b).require_grad(), random(c).require_grad());
     let got = f(a.clone(), b.clone(), c.clone());
     let wanted = plain(a.clone(), b.clone(), c.clone());
     assert_close(got.clone(), wanted.clone(), tolerance, "value");
@@ -177,4 +171,31 @@ fn functions_and_gates_have_their_slopes() {
             );
         }
     }
+}
+
+#[test]
+fn the_number_of_threads_does_not_change_a_bit() {
+    let run = |threads: usize| -> Vec<Vec<u32>> {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| {
+            device().seed(5);
+            let (x, w) = (random([3, 500, 96]).require_grad(), random([288, 96]).require_grad());
+            let b = random([288]).require_grad();
+            let y = mixed_precision(|| {
+                let y = pointwise(Pointwise::Gelu, linear(x.clone(), w.clone(), Some(b.clone())));
+                let y = layer_norm(y, b.clone(), b.clone(), 1e-5);
+                let heads = y.reshape([3, 500, 9, 32]).swap_dims(1, 2);
+                attention(heads.clone(), heads.clone(), heads, None)
+            });
+            let grads = loss(y.clone()).backward();
+            let bits = |t: burn::TensorData| t.iter::<f32>().map(f32::to_bits).collect();
+            vec![
+                bits(y.into_data()),
+                bits(x.grad(&grads).unwrap().into_data()),
+                bits(w.grad(&grads).unwrap().into_data()),
+                bits(b.grad(&grads).unwrap().into_data()),
+            ]
+        })
+    };
+    assert!(run(1) == run(3));
 }
