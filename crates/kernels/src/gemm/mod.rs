@@ -7,6 +7,9 @@ pub(crate) mod tiles;
 
 use std::marker::PhantomData;
 
+/// Multiplications below which threads do not pay.
+const SMALL: usize = 1 << 20;
+
 /// A matrix of `f32` in a slice.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Matrix<'a> {

@@ -2,7 +2,7 @@
 
 use gemm::Parallelism;
 
-use super::{Finish, Matrix, Target};
+use super::{Finish, Matrix, SMALL, Target};
 
 pub(super) fn multiply(
     a: Matrix<'_>,
@@ -34,7 +34,7 @@ pub(super) fn multiply(
             false,
             false,
             false,
-            if parallel { Parallelism::Rayon(0) } else { Parallelism::None },
+            if parallel && m * n * k >= SMALL { Parallelism::Rayon(0) } else { Parallelism::None },
         );
     }
     if let Some(bias) = finish.bias {

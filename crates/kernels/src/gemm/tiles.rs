@@ -1,5 +1,7 @@
 //! Products with operands in `bf16`, by the tile unit of x86 processors (AMX).
 
+#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+use super::SMALL;
 use super::{Finish, Matrix, Target};
 
 #[cfg(not(all(target_arch = "x86_64", target_os = "linux")))]
@@ -31,7 +33,7 @@ mod unit {
 
     use super::{
         super::pack::{self, DEPTH, SIDE, Tile},
-        Finish, Matrix, Target,
+        Finish, Matrix, SMALL, Target,
     };
 
     /// Rows of the result that are computed at a time: their packed operand stays in the cache.
@@ -40,8 +42,6 @@ mod unit {
     const INNER: usize = 2048;
     /// Groups of 16 columns that a thread packs at a time.
     const PANELS: usize = 8;
-    /// Multiplications below which threads do not pay.
-    const SMALL: usize = 1 << 20;
 
     /// Whether processor and kernel let this process multiply `bf16` tiles.
     pub(crate) fn available() -> bool {

@@ -11,7 +11,6 @@ use crate::{
     bridge::{Kernel, permuted, run, tensor, tracked, values, written},
     gemm::{Finish, Matrix, Product, Shared, Target, multiply},
     lanes::{exp, max, sum, sum2, widest},
-    precision::mixed,
 };
 
 /// `softmax(Q Kᵀ / √k + bias) V` (Vaswani et al., 2017, Eq. 1), the heads joined again. Groups of
@@ -30,19 +29,31 @@ pub fn attention(
     value: Tensor<4>,
     bias: Option<&Tensor<4>>,
 ) -> Tensor<3> {
-    let [b, h, t, k] = query.dims();
-    let [_, kv_heads, s, _] = key.dims();
-    let scale = 1.0 / (k as f64).sqrt();
-    if mixed()
-        && let (Some(q), Some(k_), Some(v)) = (tracked(&query), tracked(&key), tracked(&value))
+    if let (Some(q), Some(k), Some(v)) = (tracked(&query), tracked(&key), tracked(&value))
         && let Some(bias) = bias.map_or(Some(None), |bias| tracked(bias).map(Some))
     {
         let bias = bias.map(|bias| bias.into_primitive());
-        let kernel = Attention { product: Product::here(), bias, scale: scale as f32 };
-        return run(kernel, [q, k_, v]);
+        let kernel = Attention { product: Product::here(), bias, scale: scale(&query) as f32 };
+        return run(kernel, [q, k, v]);
     }
+    reference(query, key, value, bias)
+}
+
+/// `1 / √k`
+fn scale(query: &Tensor<4>) -> f64 {
+    1.0 / (query.dims()[3] as f64).sqrt()
+}
+
+pub(super) fn reference(
+    query: Tensor<4>,
+    key: Tensor<4>,
+    value: Tensor<4>,
+    bias: Option<&Tensor<4>>,
+) -> Tensor<3> {
+    let [b, h, t, k] = query.dims();
+    let [_, kv_heads, s, _] = key.dims();
     let bias = bias.map(|bias| bias.clone().expand([b, h, t, s]));
-    let options = AttentionModuleOptions { scale: Some(scale), ..Default::default() };
+    let options = AttentionModuleOptions { scale: Some(scale(&query)), ..Default::default() };
     let repeat = |x| repeat_heads(x, h / kv_heads);
     let out = module::attention(query, repeat(key), repeat(value), None, bias, options);
     out.swap_dims(1, 2).reshape([b, t, h * k])

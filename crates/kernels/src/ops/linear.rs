@@ -8,7 +8,6 @@ use super::sum_of_rows;
 use crate::{
     bridge::{Kernel, last_dim, run, tensor, tracked, values, written},
     gemm::{Finish, Matrix, Product, Target, multiply},
-    precision::mixed,
 };
 
 /// `y = x Wᵀ + b`, with `W` in the checkpoints' `[out, in]` layout.
@@ -23,9 +22,7 @@ pub fn linear<const D: usize>(
     weight: Tensor<2>,
     bias: Option<Tensor<1>>,
 ) -> Tensor<D> {
-    if mixed()
-        && let (Some(x), Some(weight)) = (tracked(&x), tracked(&weight))
-    {
+    if let (Some(x), Some(weight)) = (tracked(&x), tracked(&weight)) {
         let kernel = Linear { product: Product::here() };
         return match (bias.as_ref().and_then(tracked), bias) {
             (Some(bias), _) => run(kernel, [x, weight, bias]),

@@ -71,7 +71,6 @@ impl ClipConfig {
             width: self.hidden_size,
             class_token: true,
             layers: self.num_hidden_layers,
-            heads: self.num_attention_heads,
             mlp_width: self.intermediate_size,
             gated: false,
         }

@@ -90,7 +90,6 @@ impl Dinov2Config {
             width: self.hidden_size,
             class_token: true,
             layers: self.num_hidden_layers,
-            heads: self.num_attention_heads,
             mlp_width: if self.use_swiglu_ffn { gated_width(plain) } else { plain },
             gated: self.use_swiglu_ffn,
         }

@@ -93,8 +93,6 @@ pub struct Geometry {
     pub class_token: bool,
     /// Blocks.
     pub layers: usize,
-    /// Attention heads.
-    pub heads: usize,
     /// Width inside the feed-forward halves.
     pub mlp_width: usize,
     /// Whether the feed-forward halves are gated.

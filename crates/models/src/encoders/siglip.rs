@@ -90,7 +90,6 @@ impl SiglipConfig {
             width: self.hidden_size,
             class_token: false,
             layers: self.num_hidden_layers,
-            heads: self.num_attention_heads,
             mlp_width: self.intermediate_size,
             gated: false,
         }

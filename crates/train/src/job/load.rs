@@ -45,7 +45,7 @@ pub(super) fn load(job: &Job<'_>, stage: &Stage, rows: &[Report], held: Option<u
     let mut pictures = 0;
     if let Some(vision) = model.vision() {
         let encoder = vision.encoder();
-        let Geometry { width, layers, heads, mlp_width, gated, class_token, image_size, .. } =
+        let Geometry { width, layers, mlp_width, gated, class_token, image_size, .. } =
             encoder.geometry();
         let per_row = longest(|report| report.media_tokens) / processor.image_tokens.max(1);
         pictures = if warm_up { batch } else { batch * per_row as u64 };
@@ -53,7 +53,6 @@ pub(super) fn load(job: &Job<'_>, stage: &Stage, rows: &[Report], held: Option<u
             name: PARTS[0].0.into(),
             layers: layers as u64,
             width: width as u64,
-            heads: heads as u64,
             key_width: width as u64,
             mlp_width: mlp_width as u64,
             gated,
@@ -80,7 +79,6 @@ pub(super) fn load(job: &Job<'_>, stage: &Stage, rows: &[Report], held: Option<u
         name: PARTS[2].0.into(),
         layers: text.num_hidden_layers as u64,
         width: text.hidden_size as u64,
-        heads: text.num_attention_heads as u64,
         key_width: (text.num_key_value_heads * text.head_dim) as u64,
         mlp_width: text.intermediate_size as u64,
         gated: text.family != Family::Opt,

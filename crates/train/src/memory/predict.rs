@@ -1,17 +1,14 @@
 //! Predicted peak memory of one training step.
 //!
-//! The peak lies near the beginning of the backward pass: weights, optimiser state, the batch, and
-//! every activation that a backward operation will read, but for those of the last feed-forward
-//! half, which are free again when the gradients of the last scores are computed. From then on
-//! activations are freed block by block, and the gradients that take their place are smaller
-//! except in models with few tokens; both moments are computed and the larger one counts.
+//! The peak lies at the beginning of the backward pass: weights, optimiser state, the batch, and
+//! every activation that a backward operation will read. From then on activations are freed block
+//! by block, and the gradients that take their place are smaller except in models with few tokens;
+//! both moments are computed and the larger one counts.
 //!
-//! The constants are for `f32` on the CPU; mixed precision keeps no attention scores, and stays
-//! below. `tests/memory.rs` holds the constants to measured peaks: a change of what the layers keep
-//! for their backward pass is a change of these numbers.
+//! The constants are for the CPU. `tests/memory.rs` holds them to measured peaks: a change of what
+//! the layers keep for their backward pass is a change of these numbers.
 //!
-//! Letters: `n` tokens in the batch (all sequences together), `d` width, `h` heads, `s` keys that
-//! a query sees, `f` width of the MLP.
+//! Letters: `n` tokens in the batch (all sequences together), `d` width, `f` width of the MLP.
 
 use std::fmt;
 
@@ -24,18 +21,10 @@ const F32: u64 = 4;
 
 /// `n·d` values kept by the two norms of a block: their outputs, which linear maps read.
 const NORM_VALUES: u64 = 2;
-/// `n·d` values kept by attention on the query side: projection, its rotated copy, its split into
-/// heads, the joined heads, and the input of the output projection.
-const QUERY_VALUES: u64 = 5;
-/// `n·(key width)` values kept on the key and value side: projections and splits of both, and the
-/// rotated keys.
-const KEY_VALUE_VALUES: u64 = 5;
-/// `n·d` values more where several query heads share a key and value head: the copies.
-const REPEATED_VALUES: u64 = 2;
-/// `h·n·s` values kept by the scores: their exponentials, and the softmax.
-const SCORE_VALUES: u64 = 2;
-/// `h·n·s` values that are in use besides while the gradient of one block's scores is computed.
-const SCORE_GRADIENT_VALUES: u64 = 6;
+/// `n·d` values kept by attention on the query side: the queries, and the joined heads.
+const QUERY_VALUES: u64 = 2;
+/// `n·(key width)` values kept on the key and value side: keys and values.
+const KEY_VALUE_VALUES: u64 = 2;
 /// `n·f` values kept by a gated MLP: both projections and the product.
 const GATED_MLP_VALUES: u64 = 3;
 /// `n·f` values kept by a plain MLP: projection and activation.
@@ -69,8 +58,6 @@ pub struct Transformer {
     pub layers: u64,
     /// Width of the residual stream.
     pub width: u64,
-    /// Query heads.
-    pub heads: u64,
     /// Width of keys (and of values), all heads together: less than `width` with grouped queries.
     pub key_width: u64,
     /// Width of the MLP.
@@ -123,8 +110,6 @@ pub struct Prediction {
     pub activations: Vec<(String, u64)>,
     /// Logits and what the loss makes of them.
     pub logits: u64,
-    /// Gradients of attention scores, less what is free by then.
-    pub scores: u64,
     /// What the allocator keeps.
     pub allocator: u64,
     /// Batches.
@@ -137,20 +122,10 @@ impl Transformer {
     /// Values that one block keeps for its backward pass.
     pub fn block_values(&self) -> u64 {
         let n = self.sequences * self.tokens;
-        let repeated = if self.key_width < self.width { REPEATED_VALUES } else { 0 };
-        n * self.width * (NORM_VALUES + QUERY_VALUES + RESIDUAL_VALUES + repeated)
+        let in_mlp = if self.gated { GATED_MLP_VALUES } else { MLP_VALUES };
+        n * self.width * (NORM_VALUES + QUERY_VALUES + RESIDUAL_VALUES)
             + n * self.key_width * KEY_VALUE_VALUES
-            + self.scores() * SCORE_VALUES
-            + self.mlp_values()
-    }
-
-    fn scores(&self) -> u64 {
-        self.heads * self.sequences * self.tokens * self.tokens
-    }
-
-    fn mlp_values(&self) -> u64 {
-        let kept = if self.gated { GATED_MLP_VALUES } else { MLP_VALUES };
-        self.sequences * self.tokens * self.mlp_width * kept
+            + n * self.mlp_width * in_mlp
     }
 
     fn bytes(&self) -> u64 {
@@ -170,19 +145,14 @@ pub fn predict(load: &Load) -> Prediction {
     let gradients = F32 * load.trainable;
     // While activations are at their most, the only gradients are those of earlier micro-batches.
     let early = if load.accumulates { gradients } else { 0 };
-    let last = load.towers.iter().rev().find(|tower| tower.flow == Flow::Backward);
-    let scores = last.map_or(0, |tower| {
-        let used = F32 * SCORE_GRADIENT_VALUES * tower.scores();
-        used.saturating_sub(F32 * tower.mlp_values() + logits)
-    });
-    let active = logits + scores + activations.iter().map(|(_, bytes)| bytes).sum::<u64>();
+    let active = logits + activations.iter().map(|(_, bytes)| bytes).sum::<u64>();
     let at_backward_start = active + early;
     let at_update = gradients + early;
-    let (activations, logits, scores, gradients_held) = if at_backward_start >= at_update {
-        (activations, logits, scores, early)
+    let (activations, logits, gradients_held) = if at_backward_start >= at_update {
+        (activations, logits, early)
     } else {
         let none = activations.into_iter().map(|(name, _)| (name, 0)).collect();
-        (none, 0, 0, at_update)
+        (none, 0, at_update)
     };
     Prediction {
         weights: F32 * load.trainable + load.frozen_bytes * load.frozen,
@@ -190,7 +160,6 @@ pub fn predict(load: &Load) -> Prediction {
         optimiser: F32 * MOMENTS * load.trainable,
         activations,
         logits,
-        scores,
         allocator: gradients / 100 * HOLES,
         batch: load.batch_bytes * load.batches,
         baseline: load.baseline,
@@ -222,7 +191,6 @@ impl Prediction {
             self.activations.iter().map(|(name, bytes)| (format!("{name} activations"), *bytes)),
         );
         rows.push(("logits".to_owned(), self.logits));
-        rows.push(("gradients of scores".to_owned(), self.scores));
         rows.push(("allocator".to_owned(), self.allocator));
         rows.push(("batches".to_owned(), self.batch));
         rows.push(("process".to_owned(), self.baseline));
@@ -248,7 +216,6 @@ mod tests {
             name: "backbone".into(),
             layers: 3,
             width: 8,
-            heads: 2,
             key_width: 4,
             mlp_width: 16,
             gated: true,
@@ -273,21 +240,19 @@ mod tests {
     #[test]
     fn every_part_is_counted_once() {
         let found = predict(&load(Flow::Backward, 1000));
-        let block = 50 * 8 * 11 + 50 * 4 * 5 + 2 * 50 * 10 * 2 + 50 * 16 * 3;
-        let scores = 4 * 6 * 2 * 50 * 10 - 4 * 50 * 16 * 3 - 4 * 3 * 3 * 7;
+        let block = 50 * 8 * 6 + 50 * 4 * 2 + 50 * 16 * 3;
         let expected = Prediction {
             weights: 4 * 1000 + 2 * 100,
             gradients: 0,
             optimiser: 8 * 1000,
             activations: vec![("backbone".into(), 4 * 3 * block)],
             logits: 4 * 3 * 3 * 7,
-            scores,
             allocator: 2400,
             batch: 44,
             baseline: 1000,
         };
         assert_eq!(found, expected);
-        assert_eq!(found.total(), 4200 + 8000 + 12 * block + 252 + scores + 2400 + 44 + 1000);
+        assert_eq!(found.total(), 4200 + 8000 + 12 * block + 252 + 2400 + 44 + 1000);
         let forward = predict(&load(Flow::Forward, 10));
         assert_eq!(forward.activations[0].1, 4 * block);
     }
