@@ -165,13 +165,13 @@ impl Attention {
         let finish = Finish { scale: self.scale, ..Finish::default() };
         multiply(self.product, query, key.transposed(), Target::rows(scores, s), finish, false);
     }
+}
 
-    /// The bias of sample `b`, `[t, s]`.
-    fn bias_of<'a>(&self, bias: Option<&'a [f32]>, b: usize, size: usize) -> Option<&'a [f32]> {
-        let bias = bias?;
-        let start = if bias.len() == size { 0 } else { b * size };
-        bias.get(start..start + size)
-    }
+/// The bias of sample `b`, of `size` values, which all samples share if there is but one.
+fn bias_of(bias: Option<&[f32]>, b: usize, size: usize) -> Option<&[f32]> {
+    let bias = bias?;
+    let start = if bias.len() == size { 0 } else { b * size };
+    bias.get(start..start + size)
 }
 
 impl Kernel<3> for Attention {
@@ -190,7 +190,7 @@ impl Kernel<3> for Attention {
                 let (b, head) = (i / h, i % h);
                 let mut scores = vec![0f32; t * s];
                 self.scores(query.head(b, head), key.head(b, head / groups), &mut scores, s);
-                softmax(&mut scores, self.bias_of(bias.as_deref(), b, t * s), s, logs);
+                softmax(&mut scores, bias_of(bias.as_deref(), b, t * s), s, logs);
                 // SAFETY: each task has columns of its own.
                 let out = unsafe { shared.part((b * t * h + head) * k, [t, k], h * k) };
                 let chances = Matrix::rows(&scores, [t, s]);
@@ -240,7 +240,7 @@ impl Kernel<3> for Attention {
                 let dy = Matrix::new(dy, [t, k], [h * k, 1]);
                 self.scores(query, key, &mut chances, s);
                 let logs = logs.get((b * h + head) * t..).unwrap_or_default();
-                softmax_again(&mut chances, self.bias_of(bias.as_deref(), b, t * s), s, logs);
+                softmax_again(&mut chances, bias_of(bias.as_deref(), b, t * s), s, logs);
                 let p = Matrix::rows(&chances, [t, s]);
                 multiply(self.product, p.transposed(), dy, d_value, add, false);
                 let target = Target::rows(&mut d_scores, s);

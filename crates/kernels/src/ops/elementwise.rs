@@ -3,11 +3,12 @@
 use burn::{Tensor, activation};
 use burn_backend::TensorMetadata;
 use burn_flex::FlexTensor;
+use rayon::prelude::*;
 
 use super::{PIECE, for_pieces, piece};
 use crate::{
     bridge::{Kernel, run, tensor, tracked, values, written},
-    lanes::{exp, normal, sigmoid, widest},
+    lanes::{normal, sigmoid, widest},
 };
 
 /// Functions of one number.
@@ -69,7 +70,7 @@ fn value_and_slope(function: Pointwise, x: f32) -> (f32, f32) {
             (x * s, s + x * s * (1.0 - s) * scale * (1.0 + 3.0 * 0.044_715 * x * x))
         }
         Pointwise::QuickGelu => {
-            let s = 1.0 / (1.0 + exp(-1.702 * x));
+            let s = sigmoid(1.702 * x);
             (x * s, s + 1.702 * x * s * (1.0 - s))
         }
         Pointwise::Silu => {
@@ -213,7 +214,6 @@ impl Kernel<2> for Gate {
         dy: FlexTensor,
         _: [bool; 2],
     ) -> [Option<FlexTensor>; 2] {
-        use rayon::prelude::*;
         let (g_values, u_values, dy) = (values(&g), values(&u), values(&dy));
         let mut d_gate = vec![0f32; dy.len()];
         let mut d_up = vec![0f32; dy.len()];
