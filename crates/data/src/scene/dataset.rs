@@ -7,7 +7,7 @@ use super::{
     rng::{Purpose, stream},
     spec::SceneSpec,
     sprites::SpriteSet,
-    tasks::{self, Asker, Phrasing, Question},
+    tasks::{self, Asker, Phrasing, Question, TaskKind},
 };
 use crate::{Error, Result, formats::Dataset, sample::Sample};
 
@@ -40,6 +40,11 @@ impl SceneDataset {
     /// The same with another largest number of questions.
     pub fn with_turns(self, turns: usize) -> Self {
         Self { turns, ..self }
+    }
+
+    /// The same with questions of these kinds only.
+    pub fn with_kinds(self, kinds: Vec<TaskKind>) -> Self {
+        Self { asker: self.asker.of_kinds(kinds), ..self }
     }
 
     /// Scene number `i` and the questions of its conversation.

@@ -86,6 +86,7 @@ fn trained() -> Tokenizer {
         vocab_size: 1300,
         special_tokens: ["<pad>", "<s>", "</s>", "<image>"].map(String::from).to_vec(),
         largest_number: 999,
+        whole_words: false,
     };
     train_bpe(texts, &options)
         .unwrap()
@@ -114,8 +115,32 @@ fn trained_numbers_are_whole() {
 }
 
 #[test]
+fn trained_words_are_whole_when_asked_for() {
+    let texts = ["the cat is naïve", "two cats, a dog", "dog"];
+    let options = BpeOptions {
+        vocab_size: 400,
+        special_tokens: vec!["<pad>".into()],
+        largest_number: 99,
+        whole_words: true,
+    };
+    let tokenizer = train_bpe(texts, &options).unwrap();
+    assert!(tokenizer.vocab_size() <= 400);
+    for word in ["the", " cat", " cats", " dog", "dog", " naïve", "two"] {
+        assert_eq!(tokenizer.encode(word, false).unwrap().len(), 1, "{word:?}");
+    }
+    let unseen = "the dogs naïvely 12";
+    let ids = tokenizer.encode(unseen, false).unwrap();
+    assert_eq!(tokenizer.decode(&ids, false).unwrap(), unseen);
+}
+
+#[test]
 fn training_refuses_a_vocabulary_that_is_too_small() {
-    let options = BpeOptions { vocab_size: 300, special_tokens: Vec::new(), largest_number: 999 };
+    let options = BpeOptions {
+        vocab_size: 300,
+        special_tokens: Vec::new(),
+        largest_number: 999,
+        whole_words: false,
+    };
     assert!(train_bpe(["x"], &options).unwrap_err().to_string().contains("take 1246"));
 }
 

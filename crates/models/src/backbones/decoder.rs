@@ -175,6 +175,36 @@ impl Decoder {
         states
     }
 
+    /// What the layers write, as [`logits`](Self::logits) reads it. Applied to what some layer
+    /// reads, or to embeddings, it shows what they would say as they stand (the "logit lens").
+    ///
+    /// # Shapes
+    /// - x: `[b, t, d]`
+    /// - output: `[b, t, e]`
+    pub fn finish(&self, x: Tensor<3>) -> Tensor<3> {
+        let x = match &self.norm {
+            None => x,
+            Some(norm) => norm.forward(x),
+        };
+        match &self.projections {
+            None => x,
+            Some((_, out)) => out.forward(x),
+        }
+    }
+
+    /// The vocabulary's vectors, `[vocab_size, e]`.
+    pub fn vocabulary(&self) -> Tensor<2> {
+        self.lm_head.weight().tensor()
+    }
+
+    /// Whether [`finish`](Self::finish) or [`vocabulary`](Self::vocabulary) reads the parameter
+    /// of this full name.
+    pub fn finishes(&self, name: &str) -> bool {
+        name == self.lm_head.weight().cell().name()
+            || !name.contains(".layers.")
+                && (name.contains("norm.") || name.contains("project_out"))
+    }
+
     /// Scores of each token of the vocabulary.
     ///
     /// # Shapes
@@ -212,13 +242,7 @@ impl Decoder {
             let cache = cache.as_deref_mut().and_then(|cache| cache.layers.get_mut(i));
             x = layer.forward(x, masks.of(layer), rotation.as_ref(), cache);
         }
-        if let Some(norm) = &self.norm {
-            x = norm.forward(x);
-        }
-        match &self.projections {
-            None => x,
-            Some((_, out)) => out.forward(x),
-        }
+        self.finish(x)
     }
 
     fn rotation(&self, positions: &[Vec<usize>], x: &Tensor<3>) -> Option<Rotation> {

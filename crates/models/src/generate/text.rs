@@ -155,8 +155,12 @@ mod tests {
 
     #[test]
     fn ids_become_the_text_they_stand_for() {
-        let options =
-            BpeOptions { vocab_size: 280, special_tokens: vec!["</s>".into()], largest_number: 9 };
+        let options = BpeOptions {
+            vocab_size: 280,
+            special_tokens: vec!["</s>".into()],
+            largest_number: 9,
+            whole_words: false,
+        };
         let tokenizer = train_bpe(["a dog and a cat"], &options).unwrap();
         let ids = tokenizer.encode("a dög, a cat</s>", false).unwrap();
         let run = |stop: &[String]| {

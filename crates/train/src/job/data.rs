@@ -4,7 +4,10 @@ use std::{path::PathBuf, sync::Arc};
 
 use quintet_data::{
     formats::{self, Dataset, OpenOptions},
-    scene::{SceneDataset, SceneSpec, SpriteSet, tasks::Phrasing},
+    scene::{
+        SceneDataset, SceneSpec, SpriteSet,
+        tasks::{Phrasing, TaskKind},
+    },
 };
 use serde::Deserialize;
 
@@ -40,6 +43,9 @@ pub struct ScenesSpec {
     /// Most questions about each.
     #[serde(default = "eight")]
     pub turns: usize,
+    /// The kinds of questions.
+    #[serde(default = "every_kind")]
+    pub questions: Vec<TaskKind>,
     /// Seed of scenes and questions.
     #[serde(default)]
     pub seed: u64,
@@ -57,6 +63,10 @@ pub struct ScenesSpec {
 
 fn eight() -> usize {
     8
+}
+
+fn every_kind() -> Vec<TaskKind> {
+    TaskKind::ALL.into()
 }
 
 impl DataSpec {
@@ -116,7 +126,7 @@ impl ScenesSpec {
         let phrasing = if self.varied { Phrasing::Varied } else { Phrasing::Canonical };
         let sprites = self.sprites()?;
         let scenes = SceneDataset::new(self.spec.clone(), sprites, phrasing, self.seed, self.len);
-        Ok(scenes.with_turns(self.turns))
+        Ok(scenes.with_turns(self.turns).with_kinds(self.questions.clone()))
     }
 }
 

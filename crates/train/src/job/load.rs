@@ -1,5 +1,6 @@
 //! What a training step of a stage holds, from the model, the stage and the rows.
 
+use quintet_data::scene::Crop;
 use quintet_models::{backbones::Family, encoders::Geometry, multimodal::PARTS};
 use quintet_nn::Params;
 
@@ -62,9 +63,10 @@ pub(super) fn load(job: &Job<'_>, stage: &Stage, rows: &[Report], held: Option<u
         };
         load.batch_bytes += F32 * pictures * 3 * (image_size as u64).pow(2);
         if warm_up {
-            let outputs = DenseScenes::OUTPUTS as u64;
-            load.trainable += outputs * (tower.width + 1);
-            load.vocabulary = outputs;
+            let [width, outputs] =
+                DenseScenes::head_dims(model).unwrap_or_default().map(|size| size as u64);
+            load.trainable += outputs * (width + 1);
+            load.vocabulary = outputs.max(1 + Crop::CLASSES as u64);
             load.logit_positions = pictures * encoder.patch_count() as u64;
         }
         load.towers.push(tower);

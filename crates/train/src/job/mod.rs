@@ -4,6 +4,7 @@ mod check;
 mod data;
 mod load;
 mod model;
+mod start;
 
 use std::{path::Path, sync::atomic::AtomicBool};
 
@@ -15,6 +16,7 @@ use quintet_weights::SaveDType;
 pub use check::{Depth, SAMPLE, StageReport};
 pub use data::{DataSpec, ScenesSpec};
 pub use model::ModelSpec;
+pub use start::StartSpec;
 
 use crate::{
     Control, Outcome, Result, TrainConfig,
@@ -125,14 +127,21 @@ fn encoder_stage(
 ) -> Result<Outcome> {
     let seed = stage.seed.unwrap_or(recipe.seed);
     select(stage, model, seed)?;
-    let (Some(vision), Some(images)) = (model.vision(), &processor.images) else {
+    let model: &Multimodal = model;
+    let unreached = |name: &str| !DenseScenes::reaches(model, name);
+    let unreached: Vec<_> =
+        model.params().trainable().filter(|cell| unreached(cell.name())).collect();
+    for cell in unreached {
+        cell.set_trainable(false);
+    }
+    let Some(images) = &processor.images else {
         return Err(job("an encoder stage needs a model with an encoder"));
     };
     let name = stage.data.keys().next().or_else(|| recipe.data.keys().next());
     let scenes = scenes(recipe, name)?;
     let vars = Vars::random(seed ^ 1, model.device());
-    let head = Linear::new(&vars.at(HEAD), vision.encoder().width(), DenseScenes::OUTPUTS, true)
-        .map_err(job)?;
+    let [width, outputs] = DenseScenes::head_dims(model).map_err(job)?;
+    let head = Linear::new(&vars.at(HEAD), width, outputs, true).map_err(job)?;
     let mut params = Params::default();
     params.extend(model.params().trainable().cloned());
     let head_params = vars.finish().map_err(job)?;
@@ -141,7 +150,8 @@ fn encoder_stage(
     let objective = |scenes: &ScenesSpec, accumulate, seed| {
         let built = (scenes.spec.clone(), scenes.sprites().map_err(job)?);
         let size = [stage.batch, accumulate];
-        Result::Ok(DenseScenes::new(vision, images, head.clone(), built, size, seed))
+        let reads = (images, &processor.tokenizer);
+        DenseScenes::new(model, reads, head.clone(), built, size, seed).map_err(job)
     };
     let held_out = match &stage.validate {
         None => None,

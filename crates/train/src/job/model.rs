@@ -18,6 +18,7 @@ use quintet_weights::Weights;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
+use super::start::StartSpec;
 use crate::{
     BoxError,
     memory::{self, Load},
@@ -49,14 +50,19 @@ pub struct NewModel {
     pub join: Map<String, Value>,
     /// The vocabulary.
     pub tokenizer: TokenizerSpec,
+    /// How the backbone's layers start; by the families' custom when absent.
+    pub start: Option<StartSpec>,
 }
 
 /// A vocabulary trained on the scene tasks' texts.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TokenizerSpec {
-    /// Tokens in all.
+    /// Tokens, at most.
     pub vocab_size: usize,
+    /// Whether every word of the texts is one token.
+    #[serde(default)]
+    pub whole_words: bool,
     /// The chat template (Jinja).
     pub chat_template: String,
     /// Tokens that the template uses, besides those for begin, end and image.
@@ -83,7 +89,7 @@ impl ModelSpec {
                 Ok((model, processor))
             }
             Self::New(new) => {
-                let NewModel { vision, text, join, tokenizer } = new.as_ref();
+                let NewModel { vision, text, join, tokenizer, start } = new.as_ref();
                 let (tokenizer, template) = tokenizer.build()?;
                 let image_token = tokenizer.id(IMAGE).ok_or("the vocabulary lacks <image>")?;
                 let special = tokenizer.special();
@@ -102,6 +108,9 @@ impl ModelSpec {
                 config.insert("image_token_index".into(), json!(image_token));
                 let config = MultimodalConfig::from_json(&Value::Object(config))?;
                 let model = Multimodal::new(&Vars::random(seed, device), &config)?;
+                if let Some(start) = start {
+                    start.apply(&model);
+                }
                 let vision = model.vision().ok_or("a new model has an encoder")?;
                 let side = u32::try_from(vision.encoder().image_size())?;
                 let images = ImageProcessor {
@@ -142,6 +151,7 @@ impl TokenizerSpec {
             vocab_size: self.vocab_size,
             special_tokens: special,
             largest_number: 100,
+            whole_words: self.whole_words,
         };
         let texts: Vec<String> = tasks::corpus().collect();
         let tokenizer = train_bpe(texts.iter().map(String::as_str), &options)?.with_roles(&[

@@ -2,16 +2,25 @@
 //! that is.
 //!
 //! An encoder that starts from nothing learns to see far faster from a label per patch than from
-//! a word per picture. The head is thrown away afterwards.
+//! a word per picture. Trained alone, it is read by a head that is thrown away afterwards. Trained
+//! with projector and backbone, it names what a patch shows in the backbone's own vocabulary: the
+//! projected features go straight to the backbone's last norm and to the vectors of the tokens that
+//! spell the name. So projector and vocabulary learn each other, and the backbone, when its turn
+//! comes, finds visual tokens that already lie beside the words for what they show.
 
 use std::{collections::BTreeMap, sync::Arc};
 
 use burn::{Int, Tensor, TensorData, activation};
 use quintet_data::{
     image_processor::{ImageProcessor, PixelValues},
-    scene::{Colour, Crop, Mask, NAMES, Scene, SceneSpec, SpriteSet},
+    scene::{Colour, Crop, Mask, NAMES, Scene, SceneSpec, SpriteSet, tasks::spellings},
+    tokenizer::Tokenizer,
 };
-use quintet_models::multimodal::{Vision, cross_entropy};
+use quintet_kernels::linear;
+use quintet_models::{
+    Multimodal,
+    multimodal::{PARTS, cross_entropy},
+};
 use quintet_nn::Linear;
 use rayon::prelude::*;
 
@@ -24,14 +33,17 @@ pub const HEAD: &str = "warmup_head";
 const COVER: f32 = 0.12;
 /// Weight of patches that show nothing named, of which there are many.
 const EMPTY: f32 = 0.3;
-/// Offset, in shares of the picture, that counts as one in the box loss.
+/// Distance, in shares of the picture, that counts as one in the box loss.
 const BOX_SCALE: f32 = 0.1;
 
 /// Scenes with a label per patch.
 pub struct DenseScenes<'a> {
-    vision: &'a Vision,
+    model: &'a Multimodal,
     images: &'a ImageProcessor,
     head: Linear,
+    /// The share of each token in the vector of each class, `[classes, vocab_size]`; none when the
+    /// head names the classes.
+    spelling: Option<Tensor<2>>,
     spec: SceneSpec,
     sprites: Arc<SpriteSet>,
     batch: u32,
@@ -53,29 +65,75 @@ pub struct Labels {
     things: Vec<(Vec<u32>, i32)>,
     /// Whether the centre of a thing lies here.
     centre: Vec<f32>,
-    /// Left, top, right, bottom of the thing's box from the patch's centre, `[m, 4]`.
-    offsets: Vec<f32>,
+    /// Left, top, right, bottom of the thing's box from the centre of patch or picture, `[m, 4]`.
+    edges: Vec<f32>,
     /// Patches that show an object of a known colour, and the colour.
     coloured: Vec<i32>,
     colour: Vec<i32>,
 }
 
 impl<'a> DenseScenes<'a> {
-    /// Outputs of the head per patch: nothing or a class, a centre, a box, a colour.
-    pub const OUTPUTS: usize = 1 + Crop::CLASSES + 1 + 4 + Colour::ALL.len();
-
-    /// Scenes for a model that reads square pictures of the scenes' size.
+    /// Scenes for a model that reads square pictures of the scenes' size. Patches are named in the
+    /// backbone's vocabulary if [`Self::in_vocabulary`], which needs one token per patch from the
+    /// projector.
+    ///
+    /// `head` has the dimensions of [`Self::head_dims`].
+    ///
+    /// # Errors
+    /// If the model has no encoder, its projector joins patches, or the tokenizer cannot spell a
+    /// name.
     pub fn new(
-        vision: &'a Vision,
-        images: &'a ImageProcessor,
+        model: &'a Multimodal,
+        (images, tokenizer): (&'a ImageProcessor, &Tokenizer),
         head: Linear,
-        scenes: (SceneSpec, Arc<SpriteSet>),
+        (spec, sprites): (SceneSpec, Arc<SpriteSet>),
         [batch, accumulate]: [u32; 2],
         seed: u64,
-    ) -> Self {
-        let grid = vision.encoder().patch_count().isqrt();
-        let (spec, sprites) = scenes;
-        Self { vision, images, head, spec, sprites, batch, accumulate, seed, grid }
+    ) -> Result<Self, BoxError> {
+        let vision = model.vision().ok_or("an encoder stage needs a model with an encoder")?;
+        let patches = vision.encoder().patch_count();
+        let spelling = match Self::in_vocabulary(model) {
+            false => None,
+            true if vision.image_tokens() == patches => Some(spelling(model, tokenizer)?),
+            true => {
+                return Err(format!(
+                    "an encoder stage that trains the backbone needs a projector that gives one \
+                     token per patch; this one gives {} for {patches}",
+                    vision.image_tokens()
+                )
+                .into());
+            }
+        };
+        let grid = patches.isqrt();
+        Ok(Self { model, images, head, spelling, spec, sprites, batch, accumulate, seed, grid })
+    }
+
+    /// Whether patches are named in the backbone's vocabulary: if that learns.
+    pub fn in_vocabulary(model: &Multimodal) -> bool {
+        let vocabulary = model.backbone().vocabulary();
+        vocabulary.is_require_grad()
+    }
+
+    /// Width that the head reads, and its outputs per patch: nothing, a centre, a box, a colour,
+    /// and where it names the classes, these.
+    ///
+    /// # Errors
+    /// If the model has no encoder.
+    pub fn head_dims(model: &Multimodal) -> Result<[usize; 2], BoxError> {
+        let vision = model.vision().ok_or("an encoder stage needs a model with an encoder")?;
+        let rest = 1 + 1 + 4 + Colour::ALL.len();
+        Ok(match Self::in_vocabulary(model) {
+            true => [model.text_config().word_embed_proj_dim, rest],
+            false => [vision.encoder().width(), rest + Crop::CLASSES],
+        })
+    }
+
+    /// Whether the loss reaches the model's parameter of this name.
+    pub fn reaches(model: &Multimodal, name: &str) -> bool {
+        match Self::in_vocabulary(model) {
+            true => !name.starts_with(PARTS[2].1) || model.backbone().finishes(name),
+            false => name.starts_with(PARTS[0].1),
+        }
     }
 
     fn labels(&self, index: u64) -> Result<Labels, BoxError> {
@@ -110,12 +168,17 @@ impl<'a> DenseScenes<'a> {
                     })
                 };
                 labels.centre.push(if things.iter().any(holds_centre) { 1.0 } else { 0.0 });
+                // A patch by itself knows its own surroundings; the backbone needs to know where
+                // in the picture.
+                let origin = match self.spelling {
+                    None => corner.map(|edge| edge + patch / 2.0),
+                    Some(_) => [size / 2.0; 2],
+                };
                 let bbox = best.map_or([0.0; 4], |thing| thing.bbox);
-                labels.offsets.extend(
-                    bbox.iter()
-                        .enumerate()
-                        .map(|(i, edge)| (edge - corner[i % 2] - patch / 2.0) / (size * BOX_SCALE)),
-                );
+                let edges = bbox.iter().enumerate();
+                labels
+                    .edges
+                    .extend(edges.map(|(i, edge)| (edge - origin[i % 2]) / (size * BOX_SCALE)));
                 if let Some(colour) = best.and_then(|thing| thing.colour) {
                     labels.coloured.push(at);
                     labels.colour.push(colour as i32);
@@ -124,6 +187,25 @@ impl<'a> DenseScenes<'a> {
         }
         Ok(labels)
     }
+}
+
+/// For each class the mean over its spellings of the mean of their tokens, as a matrix over the
+/// vocabulary.
+fn spelling(model: &Multimodal, tokenizer: &Tokenizer) -> Result<Tensor<2>, BoxError> {
+    let vocabulary = model.text_config().vocab_size;
+    let mut shares = vec![0.0_f32; Crop::CLASSES * vocabulary];
+    for (class, row) in shares.chunks_exact_mut(vocabulary).enumerate() {
+        let spellings = spellings(class as u16);
+        for text in &spellings {
+            let ids = tokenizer.encode(text, false)?;
+            for &id in &ids {
+                let share = row.get_mut(id as usize).ok_or("a token beyond the vocabulary")?;
+                *share += 1.0 / (ids.len() * spellings.len()) as f32;
+            }
+        }
+    }
+    let device = model.device().clone().without_autodiff();
+    Ok(Tensor::from_data(TensorData::new(shares, [Crop::CLASSES, vocabulary]), &device))
 }
 
 /// A named thing in a scene.
@@ -176,10 +258,36 @@ impl Labels {
         self.class.extend(other.class);
         self.weight.extend(other.weight);
         self.centre.extend(other.centre);
-        self.offsets.extend(other.offsets);
+        self.edges.extend(other.edges);
         self.coloured.extend(other.coloured.into_iter().map(|at| at + before));
         self.colour.extend(other.colour);
         self
+    }
+}
+
+impl DenseScenes<'_> {
+    /// What the head reads.
+    fn see(&self, pixels: Tensor<4>) -> Result<Tensor<3>, BoxError> {
+        if self.spelling.is_some() {
+            let tokens = self.model.image_features(pixels)?;
+            return Ok(self.model.backbone().finish(tokens));
+        }
+        let vision = self.model.vision().ok_or("an encoder stage needs a model with an encoder")?;
+        Ok(vision.features(pixels))
+    }
+
+    /// Scores of nothing and of each class, `[m, 1 + classes]`.
+    fn classes(&self, seen: Tensor<2>, out: &Tensor<2>) -> Tensor<2> {
+        let nothing = out.clone().narrow(1, 0, 1);
+        let classes = match &self.spelling {
+            None => out.clone().narrow(1, 6 + Colour::ALL.len(), Crop::CLASSES),
+            Some(spelling) => {
+                let vocabulary = self.model.backbone().vocabulary(); // [vocab, e]
+                let vectors = linear(vocabulary.transpose(), spelling.clone(), None); // [e, classes]
+                linear(seen, vectors.transpose(), None)
+            }
+        };
+        Tensor::cat(vec![nothing, classes], 1)
     }
 }
 
@@ -202,18 +310,19 @@ impl Objective for DenseScenes<'_> {
         let pixels: Vec<f32> =
             labels.pixels.iter().flat_map(|pixels| pixels.data.iter().copied()).collect();
         let pixels = Tensor::<4>::from_data(TensorData::new(pixels, [n, 3, side, side]), device);
-        let features = self.vision.features(pixels); // [n, v, d]
-        let [_, v, d] = features.dims();
+        let seen = self.see(pixels)?; // [n, v, e]
+        let [_, v, e] = seen.dims();
         if n * v != m {
             return Err(format!("{v} features per picture, labels for {}", m / n.max(1)).into());
         }
-        let out = self.head.forward(features.reshape([m, d])); // [m, outputs]
-        let classes = 1 + Crop::CLASSES;
+        let seen = seen.reshape([m, e]);
+        let out = self.head.forward(seen.clone()); // [m, outputs]
+        let classes = self.classes(seen, &out);
         let tensor = |values: Vec<f32>, width: usize| {
             Tensor::<2>::from_data(TensorData::new(values, [m, width]), device)
         };
 
-        let named = names(&out, classes);
+        let named = names(&classes);
         let seen = labels.things.iter().filter(|(patches, _)| !patches.is_empty());
         let things = seen.clone().count().max(1) as f32;
         let right = seen.filter(|(patches, class)| most_said(patches, &named) == *class);
@@ -226,23 +335,23 @@ impl Objective for DenseScenes<'_> {
         let weight = tensor(labels.weight, 1).squeeze_dim::<1>(1);
         let object: Vec<f32> =
             labels.class.iter().map(|&class| if class > 0 { 1.0 } else { 0.0 }).collect();
-        let naming = cross_entropy(out.clone().narrow(1, 0, classes), labels.class);
+        let naming = cross_entropy(classes, labels.class);
         let naming = (naming * weight).sum().div_scalar(total);
 
         // Binary cross-entropy, -log σ(±x); centres are rare, so each counts five times.
         let sign = tensor(labels.centre.iter().map(|on| 2.0 * on - 1.0).collect(), 1);
         let rarity = tensor(labels.centre.iter().map(|on| 1.0 + 4.0 * on).collect(), 1);
-        let centre = out.clone().narrow(1, classes, 1) * sign;
+        let centre = out.clone().narrow(1, 1, 1) * sign;
         let centre = (activation::log_sigmoid(centre) * rarity).mean().neg();
 
-        let boxes = out.clone().narrow(1, classes + 1, 4) - tensor(labels.offsets, 4);
+        let boxes = out.clone().narrow(1, 2, 4) - tensor(labels.edges, 4);
         let boxes = (boxes.abs() * tensor(object, 1)).sum().div_scalar(4.0 * shown);
 
         let mut loss = naming + centre + boxes.mul_scalar(0.5);
         if !labels.coloured.is_empty() {
             let count = labels.coloured.len();
             let places = TensorData::new(labels.coloured, [count]);
-            let colours = out.narrow(1, classes + 5, Colour::ALL.len());
+            let colours = out.narrow(1, 6, Colour::ALL.len());
             let colours = colours.select(0, Tensor::<1, Int>::from_data(places, device));
             loss = loss + cross_entropy(colours, labels.colour).mean().mul_scalar(0.3);
         }
@@ -257,8 +366,8 @@ impl Objective for DenseScenes<'_> {
 }
 
 /// The class that each patch is given, 0 for nothing.
-fn names(out: &Tensor<2>, classes: usize) -> Vec<i32> {
-    let named = out.clone().without_autodiff().narrow(1, 0, classes).argmax(1);
+fn names(classes: &Tensor<2>) -> Vec<i32> {
+    let named = classes.clone().without_autodiff().argmax(1);
     named.into_data().iter::<i32>().collect()
 }
 

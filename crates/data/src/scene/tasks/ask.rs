@@ -50,6 +50,7 @@ pub struct Asker {
     popular: Vec<u16>,
     groups: BTreeMap<Group, Vec<u16>>,
     phrasing: Phrasing,
+    kinds: Vec<TaskKind>,
 }
 
 /// Least distance of two centres, in shares of the picture, for one to be left of the other.
@@ -67,13 +68,18 @@ impl Asker {
         let often = |id: &u16| plan::frequency(*id, &names);
         popular.sort_by(|a, b| often(b).total_cmp(&often(a)));
         popular.truncate((names.len() / 8).max(4));
-        Self { names, popular, groups, phrasing }
+        Self { names, popular, groups, phrasing, kinds: TaskKind::ALL.into() }
+    }
+
+    /// The same, with questions of these kinds only.
+    pub fn of_kinds(self, kinds: Vec<TaskKind>) -> Self {
+        Self { kinds, ..self }
     }
 
     /// Up to `turns` questions, as evenly over the kinds as the scene allows.
     pub fn turns(&self, scene: &Scene, turns: usize, rng: &mut impl Rng) -> Vec<Question> {
         let mut piles: Vec<Vec<Question>> =
-            TaskKind::ALL.iter().map(|kind| self.of_kind(*kind, scene, turns, rng)).collect();
+            self.kinds.iter().map(|kind| self.of_kind(*kind, scene, turns, rng)).collect();
         piles.shuffle(rng);
         let mut drawn = Vec::new();
         while drawn.len() < turns && piles.iter().any(|pile| !pile.is_empty()) {
@@ -85,7 +91,7 @@ impl Asker {
 
     /// Up to `per_kind` different questions of each kind that the scene has an answer to.
     pub fn questions(&self, scene: &Scene, per_kind: usize, rng: &mut impl Rng) -> Vec<Question> {
-        let kinds = TaskKind::ALL.iter();
+        let kinds = self.kinds.iter();
         kinds.flat_map(|kind| self.of_kind(*kind, scene, per_kind, rng)).collect()
     }
 

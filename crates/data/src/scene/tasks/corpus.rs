@@ -41,6 +41,19 @@ pub fn corpus() -> impl Iterator<Item = String> {
     questions.chain(lists).chain(single).chain(boxes).chain(counts)
 }
 
+/// How questions and answers spell a class of things that scenes show (a name, or after all names
+/// a word), with the space that stands before it. Empty if there is no such class.
+pub fn spellings(class: u16) -> Vec<String> {
+    let class = usize::from(class);
+    match (NAMES.get(class), class.checked_sub(NAMES.len()).and_then(|word| WORDS.get(word))) {
+        (Some(name), _) => {
+            vec![name.name.to_owned(), format!(" {}", name.name), format!(" {}", name.plural)]
+        }
+        (None, Some(word)) => vec![(*word).to_owned()],
+        (None, None) => Vec::new(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -54,5 +67,16 @@ mod tests {
         assert!(has("What color is the dog?"));
         assert!(has("How many mice are in the picture?"));
         assert!((0..100).all(|n| all.iter().any(|t| t.starts_with(&format!("[{n}, ")))));
+    }
+
+    #[test]
+    fn every_class_is_spelled_as_the_corpus_spells_it() {
+        let all: Vec<_> = corpus().collect();
+        let classes = (NAMES.len() + WORDS.len()) as u16;
+        for spelling in (0..classes).flat_map(spellings) {
+            assert!(all.iter().any(|text| text.contains(&spelling)), "{spelling:?}");
+        }
+        assert!(spellings(0).len() == 3 && spellings(classes - 1) == ["winter"]);
+        assert!(spellings(classes).is_empty());
     }
 }

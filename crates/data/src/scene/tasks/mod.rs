@@ -7,7 +7,7 @@ mod phrase;
 mod place;
 
 pub use ask::{Asker, Phrasing, Question};
-pub use corpus::corpus;
+pub use corpus::{corpus, spellings};
 pub use kind::{Negative, TaskKind};
 pub use place::{Side, percent, percent_text};
 
