@@ -197,6 +197,11 @@ impl Decoder {
         self.lm_head.weight().tensor()
     }
 
+    /// Whether the vocabulary's vectors train.
+    pub fn vocabulary_trains(&self) -> bool {
+        self.lm_head.weight().cell().is_trainable()
+    }
+
     /// Whether [`finish`](Self::finish) or [`vocabulary`](Self::vocabulary) reads the parameter
     /// of this full name.
     pub fn finishes(&self, name: &str) -> bool {

@@ -16,6 +16,8 @@ use quintet_weights::SaveDType;
 pub use check::{Depth, SAMPLE, StageReport};
 pub use data::{DataSpec, ScenesSpec};
 pub use model::ModelSpec;
+#[cfg(test)]
+pub(crate) use model::tests;
 pub use start::StartSpec;
 
 use crate::{

@@ -91,7 +91,7 @@ fn equal_heads(params: &Params, config: &DecoderConfig, layer: usize, heads: usi
 
 #[cfg(test)]
 mod tests {
-    use crate::job::ModelSpec;
+    use crate::job::{ModelSpec, model::tests::TINY};
 
     #[test]
     fn a_token_scores_highest_with_its_like() {
@@ -125,12 +125,4 @@ mod tests {
         assert!((2.0..12.0).contains(&own), "{own}");
         assert!(score(&one, &other) < 0.7 * own);
     }
-
-    const TINY: &str = r#"
-        vision = { model_type = "siglip_vision_model", hidden_size = 32, intermediate_size = 64, num_hidden_layers = 1, num_attention_heads = 2, image_size = 32, patch_size = 16, vision_use_head = false }
-        text = { model_type = "llama", hidden_size = 64, intermediate_size = 96, num_hidden_layers = 2, num_attention_heads = 4, num_key_value_heads = 2, head_dim = 32, max_position_embeddings = 256, tie_word_embeddings = true }
-        join = { vision_feature_layer = -1, vision_feature_select_strategy = "full", image_seq_length = 4 }
-        tokenizer = { vocab_size = 600, special_tokens = [], chat_template = "{{ messages }}" }
-        start = { mimetic_layers = 1, mimetic_heads = 1 }
-    "#;
 }

@@ -110,8 +110,7 @@ impl<'a> DenseScenes<'a> {
 
     /// Whether patches are named in the backbone's vocabulary: if that learns.
     pub fn in_vocabulary(model: &Multimodal) -> bool {
-        let vocabulary = model.backbone().vocabulary();
-        vocabulary.is_require_grad()
+        model.backbone().vocabulary_trains()
     }
 
     /// Width that the head reads, and its outputs per patch: nothing, a centre, a box, a colour,
@@ -382,7 +381,55 @@ fn most_said(patches: &[u32], named: &[i32]) -> i32 {
 
 #[cfg(test)]
 mod tests {
-    use super::most_said;
+    use quintet_data::scene::Style;
+    use quintet_nn::Vars;
+
+    use super::*;
+    use crate::job::{ModelSpec, tests::TINY};
+
+    /// The conformance law: what the loss reaches gets a finite gradient that is not zero, and
+    /// nothing else gets one.
+    fn check_gradients(trained: &[&str], in_vocabulary: bool) {
+        let spec: ModelSpec = toml::from_str(TINY).unwrap();
+        let (model, processor) = spec.build(3, &burn::Device::flex()).unwrap();
+        let images = processor.images.as_ref().unwrap();
+        model.params().set_trainable(|name| trained.iter().any(|part| name.starts_with(part)));
+        assert_eq!(DenseScenes::in_vocabulary(&model), in_vocabulary);
+        let vars = Vars::random(4, model.device());
+        let [width, outputs] = DenseScenes::head_dims(&model).unwrap();
+        let head = Linear::new(&vars.at(HEAD), width, outputs, true).unwrap();
+        let params = vars.finish().unwrap();
+        params.set_trainable(|_| true);
+        let scenes = SceneSpec { size: 32, ..SceneSpec::train(&[Style::Noto]) };
+        let scenes = (scenes, Arc::new(SpriteSet::bundled().unwrap()));
+        let reads = (images, &processor.tokenizer);
+        let objective = DenseScenes::new(&model, reads, head, scenes, [4, 1], 5).unwrap();
+        let parts = objective.loss(objective.batch(0, 0).unwrap()).unwrap();
+        let mut gradients = parts.loss.backward();
+        for cell in model.params().iter().chain(params.iter()) {
+            let size = cell.take_grad(&mut gradients).map(|g| g.abs().sum().into_scalar::<f32>());
+            let name = cell.name();
+            let reached = name.starts_with(HEAD)
+                || model.takes_part(name)
+                    && cell.is_trainable()
+                    && DenseScenes::reaches(&model, name);
+            assert_eq!(
+                size.is_some_and(|size| size.is_finite() && size > 0.0),
+                reached,
+                "{name}: {size:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_encoder_alone_learns_by_a_head_of_its_own() {
+        check_gradients(&["vision_tower."], false);
+    }
+
+    #[test]
+    fn all_parts_together_learn_in_the_vocabulary() {
+        check_gradients(&["vision_tower.", "multi_modal_projector.", "language_model."], true);
+    }
 
     #[test]
     fn patches_vote_and_empty_ones_do_not() {
