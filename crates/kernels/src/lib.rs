@@ -12,11 +12,14 @@ mod gemm;
 mod lanes;
 mod ops;
 mod precision;
+mod quant;
 
 pub use ops::{
     attention::attention,
     elementwise::{Pointwise, gated, pointwise},
     linear::linear,
     norm::{layer_norm, rms_norm},
+    rope::rotate,
 };
 pub use precision::{has_fast_bf16, mixed_precision};
+pub use quant::{QuantMatrix, quantised_linear};

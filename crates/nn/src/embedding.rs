@@ -1,6 +1,6 @@
 //! Token and position tables.
 
-use burn::{Int, Tensor, module};
+use burn::{Int, Tensor, TensorData, module};
 
 use crate::{Init, Param, Result, Vars};
 
@@ -23,7 +23,13 @@ impl Embedding {
     /// - ids: `[b, t]`
     /// - output: `[b, t, d]`
     pub fn forward(&self, ids: Tensor<2, Int>) -> Tensor<3> {
-        module::embedding(self.weight.tensor(), ids)
+        let Some(table) = self.weight.quantised() else {
+            return module::embedding(self.weight.tensor(), ids);
+        };
+        let ([b, t], device) = (ids.dims(), ids.device());
+        let ids: Vec<usize> = ids.into_data().iter::<i64>().map(|id| id as usize).collect();
+        let rows = TensorData::new(table.select(&ids), [b, t, table.dims()[1]]);
+        Tensor::from_data(rows, &device)
     }
 
     /// The table, `[count, d]`, for heads tied to it.

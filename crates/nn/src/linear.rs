@@ -3,7 +3,7 @@
 use std::sync::{Arc, PoisonError, RwLock};
 
 use burn::Tensor;
-use quintet_kernels::linear;
+use quintet_kernels::{linear, quantised_linear};
 
 use crate::{Init, Param, Result, Vars, norm::in_dtype};
 
@@ -51,7 +51,11 @@ impl Linear {
     /// - output: `[.., out]`
     pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
         let bias = self.bias.as_ref().map(Param::tensor);
-        let y = linear(x.clone(), self.weight.tensor(), bias);
+        let y = match (self.weight.quantised(), bias) {
+            (None, bias) => linear(x.clone(), self.weight.tensor(), bias),
+            (Some(weight), None) => quantised_linear(x.clone(), &weight),
+            (Some(weight), Some(bias)) => quantised_linear(x.clone(), &weight) + bias.unsqueeze(),
+        };
         match self.lora() {
             None => y,
             Some(lora) => {

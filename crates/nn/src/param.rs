@@ -2,13 +2,15 @@
 
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
-use burn::{Gradients, Tensor, TensorData};
+use burn::{Device, Gradients, Tensor, TensorData};
+use quintet_kernels::QuantMatrix;
 
 use crate::Linear;
 
 /// A named tensor of a model, shared by the layer that uses it and the list that saves it.
 ///
-/// The value is held flat; [`Param::tensor`] gives it its shape (a view).
+/// The value is held flat; [`Param::tensor`] gives it its shape (a view). A frozen matrix may stay
+/// quantised, as [`Param::quantised`] tells; whoever asks for its tensor gets it unpacked.
 #[derive(Clone, Debug)]
 pub struct Param<const D: usize> {
     cell: Arc<ParamCell>,
@@ -19,16 +21,39 @@ pub struct Param<const D: usize> {
 pub struct ParamCell {
     name: String,
     shape: Vec<usize>,
-    value: RwLock<Tensor<1>>,
+    value: RwLock<Stored>,
+}
+
+/// How a value is held.
+#[derive(Clone, Debug)]
+enum Stored {
+    Plain(Tensor<1>),
+    Quantised(QuantMatrix, Device),
+}
+
+impl Stored {
+    /// The value, unpacked if need be.
+    fn tensor(&self) -> Tensor<1> {
+        match self {
+            Self::Plain(value) => value.clone(),
+            Self::Quantised(matrix, device) => matrix.tensor(device).flatten(0, 1),
+        }
+    }
 }
 
 impl ParamCell {
     /// Wraps a frozen value.
     pub(crate) fn new(name: String, shape: Vec<usize>, value: Tensor<1>) -> Arc<Self> {
-        Arc::new(Self { name, shape, value: RwLock::new(value) })
+        Arc::new(Self { name, shape, value: RwLock::new(Stored::Plain(value)) })
     }
 
-    fn read(&self) -> RwLockReadGuard<'_, Tensor<1>> {
+    /// Wraps a frozen matrix that stays quantised.
+    pub(crate) fn quantised(name: String, matrix: QuantMatrix, device: Device) -> Arc<Self> {
+        let shape = matrix.dims().into();
+        Arc::new(Self { name, shape, value: RwLock::new(Stored::Quantised(matrix, device)) })
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, Stored> {
         // A poisoned lock still holds a whole tensor: values are swapped, never edited.
         self.value.read().unwrap_or_else(PoisonError::into_inner)
     }
@@ -55,18 +80,21 @@ impl ParamCell {
 
     /// Whether the backward pass leaves a gradient here.
     pub fn is_trainable(&self) -> bool {
-        self.read().is_require_grad()
+        matches!(&*self.read(), Stored::Plain(value) if value.is_require_grad())
     }
 
-    /// Trains or freezes the parameter.
+    /// Trains or freezes the parameter; one that trains is no longer quantised.
     pub fn set_trainable(&self, trainable: bool) {
-        let value = self.read().clone().without_autodiff();
-        self.replace(if trainable { value.autodiff().require_grad() } else { value });
+        if trainable {
+            self.replace(self.value().autodiff().require_grad());
+        } else if let Stored::Plain(value) = self.read().clone() {
+            self.replace(value.without_autodiff());
+        }
     }
 
     /// The value, flat and outside any graph.
     pub fn value(&self) -> Tensor<1> {
-        self.read().clone().without_autodiff()
+        self.read().tensor().without_autodiff()
     }
 
     /// The value as `f32`, in row-major order.
@@ -87,11 +115,14 @@ impl ParamCell {
 
     /// The gradient that a backward pass left, flat; `None` when frozen or not reached.
     pub fn take_grad(&self, grads: &mut Gradients) -> Option<Tensor<1>> {
-        self.read().grad_remove(grads)
+        match &*self.read() {
+            Stored::Plain(value) => value.grad_remove(grads),
+            Stored::Quantised(..) => None,
+        }
     }
 
     fn replace(&self, value: Tensor<1>) {
-        *self.value.write().unwrap_or_else(PoisonError::into_inner) = value;
+        *self.value.write().unwrap_or_else(PoisonError::into_inner) = Stored::Plain(value);
     }
 }
 
@@ -103,7 +134,15 @@ impl<const D: usize> Param<D> {
 
     /// The value in its shape, part of the graph when trainable.
     pub fn tensor(&self) -> Tensor<D> {
-        self.cell.read().clone().reshape(self.dims())
+        self.cell.read().tensor().reshape(self.dims())
+    }
+
+    /// The matrix, if it is held quantised.
+    pub fn quantised(&self) -> Option<QuantMatrix> {
+        match &*self.cell.read() {
+            Stored::Plain(_) => None,
+            Stored::Quantised(matrix, _) => Some(matrix.clone()),
+        }
     }
 
     /// The shape.

@@ -3,6 +3,7 @@
 use std::f64::consts::TAU;
 
 use burn::{DType, Device, Tensor, TensorData};
+use quintet_kernels::rotate;
 use serde::{Deserialize, Serialize};
 
 /// How frequencies are stretched for contexts longer than a model was trained on, spelled as
@@ -218,10 +219,6 @@ impl Rotation {
     /// # Shapes
     /// - input and output: `[b, h, t, k]`
     pub fn apply(&self, x: Tensor<4>) -> Tensor<4> {
-        let half = x.dims()[3] / 2;
-        let first = x.clone().narrow(3, 0, half);
-        let second = x.clone().narrow(3, half, half);
-        let turned = Tensor::cat(vec![second.neg(), first], 3);
-        x * self.cos.clone() + turned * self.sin.clone()
+        rotate(x, &self.cos, &self.sin)
     }
 }

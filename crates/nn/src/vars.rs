@@ -6,6 +6,8 @@ use std::{
 };
 
 use burn::{DType, Device, Tensor, TensorData};
+use quintet_kernels::QuantMatrix;
+use quintet_weights::Raw;
 use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -24,6 +26,10 @@ pub trait TensorSource: Send + Sync {
     /// # Errors
     /// If the file cannot be read there.
     fn read(&self, name: &str) -> Result<Vec<f32>>;
+    /// The tensor as it is stored, if it is quantised and may stay so.
+    fn quantised(&self, _name: &str) -> Option<Raw> {
+        None
+    }
 }
 
 /// How a parameter starts when there is no checkpoint.
@@ -126,6 +132,11 @@ impl Vars {
         init: Init,
     ) -> Result<Param<D>> {
         let name = self.full(name);
+        if let Some(matrix) = self.matrix(&name, &shape) {
+            let cell = ParamCell::quantised(name, matrix, self.shared.device.clone());
+            self.built().extend([cell.clone()]);
+            return Ok(Param::new(cell));
+        }
         let values = match &self.shared.origin {
             Origin::Checkpoint(source) => read(source.as_ref(), &name, &shape)?,
             Origin::Seed(rng) => {
@@ -164,6 +175,16 @@ impl Vars {
     /// Adds a linear map to the list that adapters are wrapped around.
     pub(crate) fn register(&self, linear: &Linear) {
         self.built().push_linear(linear.clone());
+    }
+
+    /// A matrix that stays quantised: where this crate's kernels run, in `f32`.
+    fn matrix(&self, name: &str, shape: &[usize]) -> Option<QuantMatrix> {
+        let Shared { origin, device, dtype, .. } = self.shared.as_ref();
+        let Origin::Checkpoint(source) = origin else { return None };
+        if *dtype != DType::F32 || *device != Device::flex() {
+            return None;
+        }
+        QuantMatrix::new(source.quantised(name)?).filter(|matrix| matrix.dims() == shape)
     }
 
     fn full(&self, name: &str) -> String {

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::bytes::Bytes;
 use crate::parsed::{Entry, Parsed};
-use crate::{Error, GgufTokenizer, Result, TensorInfo, Value};
+use crate::{Error, GgufTokenizer, Raw, Result, TensorInfo, Value};
 use crate::{convert, directory, gguf, safetensors, torch};
 
 /// A kind of weight file.
@@ -26,7 +27,7 @@ pub enum Format {
 /// `model_state_dict.conv.weight`. Its numbers and texts are metadata under the same kind of name.
 pub struct Weights {
     path: PathBuf,
-    files: Vec<(PathBuf, Bytes)>,
+    files: Vec<(PathBuf, Arc<Bytes>)>,
     /// Each tensor with the position of its file in `files`.
     tensors: BTreeMap<String, (usize, Entry)>,
     metadata: BTreeMap<String, Value>,
@@ -92,7 +93,7 @@ impl Weights {
         for (key, value) in metadata {
             self.metadata.entry(key).or_insert(value);
         }
-        self.files.push((path, bytes));
+        self.files.push((path, Arc::new(bytes)));
         Ok(())
     }
 
@@ -150,6 +151,19 @@ impl Weights {
             (Entry { strides: None, .. }, bytes) => Ok(bytes),
             _ => Err(Error::NotContiguous { path: self.path.clone(), tensor: name.into() }),
         }
+    }
+
+    /// A tensor as it lies in the file, which stays mapped as long as the tensor is held.
+    ///
+    /// # Errors
+    /// As [`raw`](Self::raw).
+    pub fn share(&self, name: &str) -> Result<Raw> {
+        self.raw(name)?;
+        let found = self.tensors.get(name).and_then(|(file, entry)| {
+            let (_, bytes) = self.files.get(*file)?;
+            Some(Raw::part(bytes.clone(), &entry.info, entry.start..entry.start + entry.len))
+        });
+        found.ok_or_else(|| Error::MissingTensor { path: self.path.clone(), tensor: name.into() })
     }
 
     /// Checks that the tensors are exactly `expected`, by name and shape.

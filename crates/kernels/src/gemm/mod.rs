@@ -5,7 +5,7 @@ mod pack;
 mod portable;
 pub(crate) mod tiles;
 
-use std::marker::PhantomData;
+use std::{marker::PhantomData, ops::Range};
 
 /// Multiplications below which threads do not pay.
 const SMALL: usize = 1 << 20;
@@ -40,6 +40,16 @@ impl<'a> Matrix<'a> {
     /// Row after row.
     pub fn rows(data: &'a [f32], [rows, columns]: [usize; 2]) -> Self {
         Self::new(data, [rows, columns], [columns, 1])
+    }
+
+    /// Some of the rows.
+    ///
+    /// # Panics
+    /// If there are not so many.
+    pub fn part(self, rows: Range<usize>) -> Self {
+        assert!(rows.start <= rows.end && rows.end <= self.rows, "rows outside a matrix");
+        let data = self.data.get(rows.start * self.row_stride..).unwrap_or_default();
+        Self { data, rows: rows.len(), ..self }
     }
 
     /// The transpose.

@@ -1,9 +1,8 @@
 //! Scaled dot-product attention over heads.
 
-use std::sync::Arc;
+use std::{ops::Range, sync::Arc};
 
 use burn::{Tensor, module, ops::AttentionModuleOptions};
-use burn_backend::TensorMetadata;
 use burn_flex::FlexTensor;
 use rayon::prelude::*;
 
@@ -11,6 +10,7 @@ use crate::{
     bridge::{Kernel, permuted, run, tensor, tracked, values, written},
     gemm::{Finish, Matrix, Product, Shared, Target, multiply},
     lanes::{exp, max, sum, sum2, widest},
+    ops::heads::Heads,
 };
 
 /// `softmax(Q Kᵀ / √k + bias) V` (Vaswani et al., 2017, Eq. 1), the heads joined again. Groups of
@@ -75,47 +75,24 @@ struct Attention {
     scale: f32,
 }
 
-/// A tensor `[b, h, t, k]` whose last dimension is contiguous.
-struct Heads {
-    tensor: FlexTensor,
-    dims: [usize; 4],
-    strides: [usize; 4],
-    start: usize,
-}
-
-impl Heads {
-    fn new(tensor: FlexTensor) -> Self {
-        let layout = tensor.layout();
-        let plain = layout.strides().last() == Some(&1) && layout.strides().iter().all(|&s| s > 0);
-        let tensor = if plain { tensor } else { tensor.to_contiguous() };
-        let dims = tensor.shape().dims::<4>();
-        let mut strides = [0; 4];
-        for (to, from) in strides.iter_mut().zip(tensor.layout().strides()) {
-            *to = from.unsigned_abs();
-        }
-        let start = tensor.layout().start_offset();
-        Self { tensor, dims, strides, start }
-    }
-
-    /// `[t, k]`
-    fn head(&self, b: usize, h: usize) -> Matrix<'_> {
-        let [_, _, t, k] = self.dims;
-        let start = self.start + b * self.strides[0] + h * self.strides[1];
-        let values = self.tensor.storage::<f32>().get(start..).unwrap_or_default();
-        Matrix::new(values, [t, k], [self.strides[2], 1])
-    }
-}
+/// Queries that are worked on at a time: memory grows with keys, not with queries times keys.
+const TILE: usize = 64;
+/// Multiplications below which threads do not pay.
+const SMALL: usize = 1 << 18;
+/// Scores from here down are hidden, as masks write it.
+const HIDDEN: f32 = -1e30;
 
 widest! {
-    /// Softmax of each row of `s` scores plus bias; gives the logarithm of each row's sum.
-    fn softmax(scores: &mut [f32], bias: Option<&[f32]>, s: usize, logs: &mut [f32]) {
+    /// Softmax of each row of `s` scores plus bias; gives the logarithm of each row's sum. Rows of
+    /// the bias are `stride` values long.
+    fn softmax(scores: &mut [f32], bias: Option<&[f32]>, stride: usize, s: usize, logs: &mut [f32]) {
         for (i, (row, log)) in scores.chunks_exact_mut(s).zip(logs).enumerate() {
             if let Some(bias) = bias {
-                row.iter_mut().zip(&bias[i * s..]).for_each(|(x, bias)| *x += bias);
+                row.iter_mut().zip(&bias[i * stride..]).for_each(|(x, bias)| *x += bias);
             }
             let most = max(row);
             // A row that sees nothing attends to nothing.
-            if most == f32::NEG_INFINITY {
+            if most <= 0.5 * HIDDEN {
                 row.fill(0.0);
                 *log = f32::INFINITY;
                 continue;
@@ -135,10 +112,10 @@ widest! {
 
 widest! {
     /// The same softmax again, from the logarithms.
-    fn softmax_again(scores: &mut [f32], bias: Option<&[f32]>, s: usize, logs: &[f32]) {
+    fn softmax_again(scores: &mut [f32], bias: Option<&[f32]>, stride: usize, s: usize, logs: &[f32]) {
         for (i, (row, log)) in scores.chunks_exact_mut(s).zip(logs).enumerate() {
             if let Some(bias) = bias {
-                row.iter_mut().zip(&bias[i * s..]).for_each(|(x, bias)| *x += bias);
+                row.iter_mut().zip(&bias[i * stride..]).for_each(|(x, bias)| *x += bias);
             }
             for x in row.iter_mut() {
                 *x = exp(*x - log);
@@ -159,11 +136,48 @@ widest! {
     }
 }
 
+/// Some queries, and the keys that any of them sees.
+struct Tile<'a> {
+    queries: Range<usize>,
+    keys: Range<usize>,
+    /// The bias of the first query and key; rows are `stride` apart.
+    bias: Option<&'a [f32]>,
+    stride: usize,
+}
+
+impl<'a> Tile<'a> {
+    /// Queries from `first` on, and at least one key; `bias` is that of all `t` queries and `s`
+    /// keys.
+    fn new(first: usize, [t, s]: [usize; 2], bias: Option<&'a [f32]>) -> Self {
+        let queries = first..(first + TILE).min(t);
+        let Some(bias) = bias else { return Self { queries, keys: 0..s, bias: None, stride: s } };
+        let rows = bias.get(queries.start * s..queries.end * s).unwrap_or_default();
+        let (mut start, mut end) = (s, 0);
+        for row in rows.chunks_exact(s) {
+            let seen = |x: &f32| *x > HIDDEN;
+            start = start.min(row.iter().position(seen).unwrap_or(s));
+            end = end.max(row.iter().rposition(seen).map_or(0, |last| last + 1));
+        }
+        if start >= end {
+            (start, end) = (0, 1);
+        }
+        let bias = rows.get(start..);
+        Self { queries, keys: start..end, bias, stride: s }
+    }
+
+    fn len(&self) -> usize {
+        self.queries.len() * self.keys.len()
+    }
+}
+
 impl Attention {
-    /// The scores of one head into `scores`, `[t, s]`.
-    fn scores(&self, query: Matrix<'_>, key: Matrix<'_>, scores: &mut [f32], s: usize) {
+    /// The scores of a tile into `scores`.
+    fn scores(&self, tile: &Tile<'_>, query: Matrix<'_>, key: Matrix<'_>, scores: &mut [f32]) {
         let finish = Finish { scale: self.scale, ..Finish::default() };
-        multiply(self.product, query, key.transposed(), Target::rows(scores, s), finish, false);
+        let key = key.part(tile.keys.clone()).transposed();
+        let query = query.part(tile.queries.clone());
+        let target = Target::rows(scores, tile.keys.len());
+        multiply(self.product, query, key, target, finish, false);
     }
 }
 
@@ -186,17 +200,32 @@ impl Kernel<3> for Attention {
         let mut logs = vec![0f32; b * h * t];
         let attend = |out: &mut [f32]| {
             let shared = Shared::new(out);
-            logs.par_chunks_mut(t.max(1)).enumerate().for_each(|(i, logs)| {
+            let task = |i: usize, tile: usize, logs: &mut [f32]| {
                 let (b, head) = (i / h, i % h);
-                let mut scores = vec![0f32; t * s];
-                self.scores(query.head(b, head), key.head(b, head / groups), &mut scores, s);
-                softmax(&mut scores, bias_of(bias.as_deref(), b, t * s), s, logs);
-                // SAFETY: each task has columns of its own.
-                let out = unsafe { shared.part((b * t * h + head) * k, [t, k], h * k) };
-                let chances = Matrix::rows(&scores, [t, s]);
-                let value = value.head(b, head / groups);
+                let tile = Tile::new(tile * TILE, [t, s], bias_of(bias.as_deref(), b, t * s));
+                let (first, rows) = (tile.queries.start, tile.queries.len());
+                let mut scores = vec![0f32; tile.len()];
+                let [query, key] = [query.head(b, head), key.head(b, head / groups)];
+                self.scores(&tile, query, key, &mut scores);
+                softmax(&mut scores, tile.bias, tile.stride, tile.keys.len(), logs);
+                // SAFETY: each task has rows and columns of its own.
+                let out =
+                    unsafe { shared.part(((b * t + first) * h + head) * k, [rows, k], h * k) };
+                let chances = Matrix::rows(&scores, [rows, tile.keys.len()]);
+                let value = value.head(b, head / groups).part(tile.keys);
                 multiply(self.product, chances, value, out, Finish::default(), false);
-            });
+            };
+            if b * h * t * s * k < SMALL {
+                for (i, logs) in logs.chunks_mut(t.max(1)).enumerate() {
+                    let tiles = logs.chunks_mut(TILE).enumerate();
+                    tiles.for_each(|(tile, logs)| task(i, tile, logs));
+                }
+            } else {
+                logs.par_chunks_mut(t.max(1)).enumerate().for_each(|(i, logs)| {
+                    let tiles = logs.par_chunks_mut(TILE).enumerate();
+                    tiles.for_each(|(tile, logs)| task(i, tile, logs));
+                });
+            }
         };
         // SAFETY: the heads' columns are all there are, and each is set.
         let out = unsafe { written(b * t * h * k, attend) };
@@ -221,34 +250,45 @@ impl Kernel<3> for Attention {
         (0..b * kv_heads).into_par_iter().for_each(|i| {
             let (b, kv_head) = (i / kv_heads, i % kv_heads);
             let (key, value) = (key.head(b, kv_head), value.head(b, kv_head));
-            let mut chances = vec![0f32; t * s];
-            let mut d_scores = vec![0f32; t * s];
-            for head in kv_head * groups..(kv_head + 1) * groups {
-                // SAFETY: each task has query and key heads of its own, and uses one part of
-                // each at a time.
-                let [d_query, d_key, d_value] = unsafe {
-                    let at = (b * s * kv_heads + kv_head) * k;
-                    [
-                        shared[0].part((b * t * h + head) * k, [t, k], h * k),
-                        shared[1].part(at, [s, k], kv_heads * k),
-                        shared[2].part(at, [s, k], kv_heads * k),
-                    ]
-                };
-                let add = Finish { accumulate: head % groups > 0, ..Finish::default() };
-                let query = query.head(b, head);
-                let dy = gradient.get((b * t * h + head) * k..).unwrap_or_default();
-                let dy = Matrix::new(dy, [t, k], [h * k, 1]);
-                self.scores(query, key, &mut chances, s);
-                let logs = logs.get((b * h + head) * t..).unwrap_or_default();
-                softmax_again(&mut chances, bias_of(bias.as_deref(), b, t * s), s, logs);
-                let p = Matrix::rows(&chances, [t, s]);
-                multiply(self.product, p.transposed(), dy, d_value, add, false);
-                let target = Target::rows(&mut d_scores, s);
-                multiply(self.product, dy, value.transposed(), target, Finish::default(), false);
-                softmax_backward(&chances, &mut d_scores, s, self.scale);
-                let ds = Matrix::rows(&d_scores, [t, s]);
-                multiply(self.product, ds, key, d_query, Finish::default(), false);
-                multiply(self.product, ds.transposed(), query, d_key, add, false);
+            let mut chances = vec![0f32; TILE * s];
+            let mut d_scores = vec![0f32; TILE * s];
+            let bias = bias_of(bias.as_deref(), b, t * s);
+            for tile in (0..t).step_by(TILE).map(|first| Tile::new(first, [t, s], bias)) {
+                let chances = &mut chances[..tile.len()];
+                let d_scores = &mut d_scores[..tile.len()];
+                let (rows, columns) = (tile.queries.len(), tile.keys.len());
+                let (keys, values) = (key.part(tile.keys.clone()), value.part(tile.keys.clone()));
+                for head in kv_head * groups..(kv_head + 1) * groups {
+                    let first = ((b * t + tile.queries.start) * h + head) * k;
+                    // SAFETY: each task has query and key heads of its own, and uses one part of
+                    // each at a time.
+                    let [d_query, d_key, d_value] = unsafe {
+                        let at = ((b * s + tile.keys.start) * kv_heads + kv_head) * k;
+                        [
+                            shared[0].part(first, [rows, k], h * k),
+                            shared[1].part(at, [columns, k], kv_heads * k),
+                            shared[2].part(at, [columns, k], kv_heads * k),
+                        ]
+                    };
+                    let add = Finish { accumulate: true, ..Finish::default() };
+                    let query = query.head(b, head);
+                    let dy = gradient.get(first..).unwrap_or_default();
+                    let dy = Matrix::new(dy, [rows, k], [h * k, 1]);
+                    self.scores(&tile, query, key, chances);
+                    let logs = logs.get((b * h + head) * t + tile.queries.start..);
+                    let logs = logs.unwrap_or_default();
+                    softmax_again(chances, tile.bias, tile.stride, columns, logs);
+                    let p = Matrix::rows(chances, [rows, columns]);
+                    multiply(self.product, p.transposed(), dy, d_value, add, false);
+                    let target = Target::rows(d_scores, columns);
+                    let plain = Finish::default();
+                    multiply(self.product, dy, values.transposed(), target, plain, false);
+                    softmax_backward(chances, d_scores, columns, self.scale);
+                    let ds = Matrix::rows(d_scores, [rows, columns]);
+                    multiply(self.product, ds, keys, d_query, plain, false);
+                    let query = query.part(tile.queries.clone());
+                    multiply(self.product, ds.transposed(), query, d_key, add, false);
+                }
             }
         });
         let order = [0, 2, 1, 3];

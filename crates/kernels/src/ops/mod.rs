@@ -2,8 +2,10 @@
 
 pub(crate) mod attention;
 pub(crate) mod elementwise;
+mod heads;
 pub(crate) mod linear;
 pub(crate) mod norm;
+pub(crate) mod rope;
 #[cfg(test)]
 mod tests;
 

@@ -9,6 +9,7 @@ use super::{
     elementwise::{Pointwise, gated, pointwise},
     linear::linear,
     norm::{layer_norm, rms_norm},
+    rope::{self, rotate},
 };
 use crate::precision::{has_fast_bf16, mixed_precision};
 
@@ -133,15 +134,34 @@ fn attention_is_softmax_of_products() {
 
 #[test]
 fn a_query_that_sees_nothing_attends_to_nothing() {
-    let bias = Tensor::<4>::full([1, 1, 2, 3], f32::NEG_INFINITY, &Device::flex());
-    let bias =
-        bias.slice_assign([0..1, 0..1, 1..2, 0..3], Tensor::zeros([1, 1, 1, 3], &Device::flex()));
-    let x = random([1, 1, 3, 4]).require_grad();
-    let query = random([1, 1, 2, 4]);
-    let out = attention(query, x.clone(), x.clone(), Some(&bias));
-    assert_eq!(out.clone().narrow(1, 0, 1).abs().sum().into_scalar::<f32>(), 0.0);
-    let gradient = x.grad(&loss(out).backward()).unwrap();
-    assert!(gradient.abs().sum().into_scalar::<f32>().is_finite());
+    for (hidden, seen) in [(f32::NEG_INFINITY, 1), (-1.0e30, 1), (-1.0e30, 0)] {
+        let bias = Tensor::<4>::full([1, 1, 2, 3], hidden, &Device::flex());
+        let zeros = Tensor::zeros([1, 1, seen, 3], &Device::flex());
+        let bias = bias.slice_assign([0..1, 0..1, 2 - seen..2, 0..3], zeros);
+        let x = random([1, 1, 3, 4]).require_grad();
+        let query = random([1, 1, 2, 4]);
+        let out = attention(query, x.clone(), x.clone(), Some(&bias));
+        let blind = out.clone().narrow(1, 0, 2 - seen);
+        assert_eq!(blind.abs().sum().into_scalar::<f32>(), 0.0);
+        let gradient = x.grad(&loss(out).backward()).unwrap().abs().sum().into_scalar::<f32>();
+        assert!(gradient.is_finite() && (seen > 0 || gradient == 0.0), "{gradient}");
+    }
+}
+
+#[test]
+fn attention_leaves_out_only_what_is_hidden() {
+    let (b, h, t) = (2, 2, 150);
+    // Causal, with two segments that share the first 20 tokens.
+    let sees = |query, key| key <= query && (key < 20 || query < 80 || key >= 80);
+    let bias: Vec<f32> =
+        (0..b * t * t).map(|i| if sees(i / t % t, i % t) { 0.0 } else { -1.0e30 }).collect();
+    let bias = Tensor::<4>::from_data(TensorData::new(bias, [b, 1, t, t]), &Device::flex());
+    check(
+        ([b, h, t, 8], [b, h, t, 8], [b, h, t, 8]),
+        2e-5,
+        |q, k, v| attention(q, k, v, Some(&bias)),
+        |q, k, v| reference(q, k, v, Some(&bias)),
+    );
 }
 
 #[test]
@@ -236,4 +256,21 @@ fn the_number_of_threads_does_not_change_a_bit() {
         })
     };
     assert!(run(1) == run(3));
+}
+
+#[test]
+fn rotation_turns_pairs_and_back() {
+    for ([b, h, t, k], samples) in [([2, 3, 5, 8], 1), ([2, 2, 37, 64], 2), ([1, 1, 1, 2], 1)] {
+        let angles = random([samples, 1, t, k / 2]).without_autodiff();
+        let both = |x: Tensor<4>| Tensor::cat(vec![x.clone(), x], 3);
+        let (cos, sin) = (both(angles.clone().cos()), both(angles.sin()));
+        // As heads come: rows of tokens, with the heads side by side.
+        let heads = |x: Tensor<3>| x.reshape([b, t, h, k]).swap_dims(1, 2);
+        let x = random([b, t, h * k]).require_grad();
+        let (got, wanted) =
+            (rotate(heads(x.clone()), &cos, &sin), rope::reference(heads(x.clone()), &cos, &sin));
+        assert_close(got.clone(), wanted.clone(), 1e-6, "value");
+        let (got, wanted) = (loss(got).backward(), loss(wanted).backward());
+        assert_close(x.grad(&got).unwrap(), x.grad(&wanted).unwrap(), 1e-6, "gradient");
+    }
 }

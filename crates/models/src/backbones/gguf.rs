@@ -6,7 +6,7 @@
 use std::{collections::BTreeMap, path::Path};
 
 use quintet_nn::{Activation, RopeScaling, vars::TensorSource};
-use quintet_weights::{Value, Weights};
+use quintet_weights::{Raw, Value, Weights};
 
 use super::config::{DecoderConfig, Family};
 use crate::{Error, Result};
@@ -30,6 +30,8 @@ pub struct GgufCheckpoint {
     weights: Weights,
     /// Model name to file name.
     names: BTreeMap<String, String>,
+    /// Whether matrices stay quantised.
+    quantised: bool,
 }
 
 impl GgufCheckpoint {
@@ -51,7 +53,13 @@ impl GgufCheckpoint {
             .config()
             .map_err(|reason| Error::Config { path: weights.path().to_owned(), reason })?;
         let names = weights.names().map(|name| (model_name(name), name.to_owned())).collect();
-        Ok(Self { config, weights, names })
+        Ok(Self { config, weights, names, quantised: true })
+    }
+
+    /// The same with all matrices unpacked when they are read: exact products at several times the
+    /// memory.
+    pub fn unpacked(self) -> Self {
+        Self { quantised: false, ..self }
     }
 
     /// The configuration in the file's metadata.
@@ -92,13 +100,27 @@ impl TensorSource for GgufCheckpoint {
             Some(heads) => halves_together(&values, heads, self.config.head_dim),
         })
     }
+
+    fn quantised(&self, name: &str) -> Option<Raw> {
+        if !self.quantised {
+            return None;
+        }
+        let raw = self.weights.share(self.names.get(name)?).ok()?;
+        match self.reordered_heads(name) {
+            None => Some(raw),
+            Some(heads) => {
+                let bytes = halves_together(raw.bytes(), heads, self.config.head_dim);
+                Raw::new(raw.dtype(), raw.shape().to_vec(), bytes)
+            }
+        }
+    }
 }
 
 /// Rows of a query or key map in Hugging Face's order. llama.cpp rotates neighbouring dimensions,
 /// so its converter interleaves the two halves of each head (`LlamaModel.permute`).
 ///
 /// `rows` holds `heads × head_dim` rows of any equal length.
-fn halves_together(rows: &[f32], heads: usize, head_dim: usize) -> Vec<f32> {
+fn halves_together<T: Copy>(rows: &[T], heads: usize, head_dim: usize) -> Vec<T> {
     let len = rows.len() / (heads * head_dim);
     let row = |head: usize, i: usize| {
         let pair = i % (head_dim / 2);

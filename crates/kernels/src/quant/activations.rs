@@ -1,0 +1,76 @@
+//! Activations in signed bytes.
+
+use crate::lanes::{max, widest};
+
+/// Rows of activations, rounded to signed bytes with a scale for each 32.
+pub(super) struct Activations {
+    /// Numbers in a row.
+    columns: usize,
+    values: Vec<i8>,
+    scales: Vec<f32>,
+    /// Sums of 16 rounded numbers, times their scale.
+    sums: Vec<f32>,
+}
+
+/// A row of activations.
+#[derive(Clone, Copy)]
+pub(super) struct Row<'a> {
+    pub values: &'a [[i8; 32]],
+    pub scales: &'a [f32],
+    pub sums: &'a [[f32; 2]],
+}
+
+impl Activations {
+    /// Rounds rows of `columns` numbers, a multiple of 32.
+    pub fn new(x: &[f32], columns: usize) -> Self {
+        let parts = x.len() / 32;
+        let (mut values, mut scales) = (vec![0; x.len()], vec![0.0; parts]);
+        let mut sums = vec![0.0; 2 * parts];
+        round(x, &mut values, &mut scales, &mut sums);
+        Self { columns, values, scales, sums }
+    }
+
+    /// Row `i`.
+    pub fn row(&self, i: usize) -> Row<'_> {
+        let parts = self.columns / 32;
+        let of = i * parts..(i + 1) * parts;
+        Row {
+            values: &self.values.as_chunks().0[of.clone()],
+            scales: &self.scales[of.clone()],
+            sums: &self.sums.as_chunks().0[of],
+        }
+    }
+
+    /// Number of rows.
+    pub fn rows(&self) -> usize {
+        self.values.len() / self.columns
+    }
+}
+
+widest! {
+    fn round(x: &[f32], values: &mut [i8], scales: &mut [f32], sums: &mut [f32]) {
+        // Adding it rounds to a whole number, half to even.
+        const ROUND: f32 = 12_582_912.0;
+        let parts = x.as_chunks::<32>().0.iter().zip(values.as_chunks_mut::<32>().0);
+        let outs = scales.iter_mut().zip(sums.as_chunks_mut::<2>().0);
+        for ((x, values), (scale, sums)) in parts.zip(outs) {
+            let mut sizes = [0f32; 32];
+            for (size, x) in sizes.iter_mut().zip(x) {
+                *size = x.abs();
+            }
+            let most = max(&sizes);
+            *scale = most / 127.0;
+            let by = if most > 0.0 { 127.0 / most } else { 0.0 };
+            let mut whole = [0f32; 32];
+            for (whole, x) in whole.iter_mut().zip(x) {
+                *whole = (x * by + ROUND) - ROUND;
+            }
+            for (value, whole) in values.iter_mut().zip(&whole) {
+                *value = *whole as i32 as i8;
+            }
+            for (sum, whole) in sums.iter_mut().zip(whole.as_chunks::<16>().0) {
+                *sum = *scale * whole.iter().sum::<f32>();
+            }
+        }
+    }
+}

@@ -1,0 +1,209 @@
+//! Products with matrices that stay quantised, in GGUF's blocks.
+//!
+//! A few rows of activations are rounded to signed bytes and multiplied with the blocks as they
+//! lie in the file. Many rows pay for unpacking: the blocks become `f32` a panel at a time, and the
+//! panel goes through the ordinary product, in `bf16` where the processor has that in hardware.
+
+mod activations;
+mod formats;
+mod lanes;
+mod rows;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use burn::{Device, Tensor, TensorData};
+use burn_backend::TensorMetadata;
+use burn_flex::FlexTensor;
+use quintet_weights::Raw;
+use rayon::prelude::*;
+
+use crate::{
+    bridge::{Kernel, run, tensor, tracked, values, written},
+    gemm::{Finish, Matrix, Product, Shared, multiply, tiles},
+    ops::linear::linear,
+};
+
+/// Rows of activations from which on panels are unpacked.
+const MANY: usize = 16;
+/// Numbers of a panel, at most.
+const PANEL: usize = 1 << 20;
+/// Numbers that a thread multiplies at a time.
+const PIECE: usize = 1 << 15;
+
+/// A matrix `[out, in]` in GGUF's blocks. Clones share the blocks.
+#[derive(Clone, Debug)]
+pub struct QuantMatrix {
+    raw: Arc<Raw>,
+    rows: usize,
+    columns: usize,
+}
+
+impl QuantMatrix {
+    /// The matrix, if there are kernels for its type (`Q4_0`, `Q4_1`, `Q5_0`, `Q5_1`, `Q8_0`,
+    /// `Q4_K`, `Q5_K`, `Q6_K`) and it has two dimensions.
+    pub fn new(raw: Raw) -> Option<Self> {
+        let &[rows, columns] = raw.shape() else { return None };
+        let fits = rows::is_supported(raw.dtype()) && rows > 0 && columns > 0;
+        fits.then(|| Self { raw: Arc::new(raw), rows, columns })
+    }
+
+    /// `[out, in]`.
+    pub fn dims(&self) -> [usize; 2] {
+        [self.rows, self.columns]
+    }
+
+    /// The matrix as a tensor.
+    pub fn tensor(&self, device: &Device) -> Tensor<2> {
+        let mut out = vec![0.0; self.rows * self.columns];
+        let piece = self.columns * (PIECE / self.columns).max(1);
+        out.par_chunks_mut(piece).enumerate().for_each(|(i, out)| {
+            self.unpack(i * (piece / self.columns), out);
+        });
+        Tensor::from_data(TensorData::new(out, [self.rows, self.columns]), device)
+    }
+
+    /// The rows of these numbers, one after the other.
+    ///
+    /// # Panics
+    /// If there is no such row.
+    pub fn select(&self, ids: &[usize]) -> Vec<f32> {
+        let mut out = vec![0.0; ids.len() * self.columns];
+        for (id, out) in ids.iter().zip(out.chunks_exact_mut(self.columns)) {
+            self.unpack(*id, out);
+        }
+        out
+    }
+
+    /// Whole rows from row `first` on.
+    fn unpack(&self, first: usize, out: &mut [f32]) {
+        rows::unpack(self.raw.dtype(), self.blocks(first, out.len() / self.columns), out);
+    }
+
+    fn blocks(&self, first: usize, rows: usize) -> &[u8] {
+        let row = self.columns / self.raw.dtype().block_len() * self.raw.dtype().block_bytes();
+        &self.raw.bytes()[first * row..(first + rows) * row]
+    }
+
+    /// `out = x Wᵀ`, with `x` `[m, in]` and `out` `[m, out]`.
+    pub(crate) fn multiply(&self, x: &[f32], out: &mut [f32]) {
+        let m = x.len() / self.columns;
+        if m >= MANY {
+            self.by_panels(x, out);
+            return;
+        }
+        let x = &activations::Activations::new(x, self.columns);
+        let piece = (PIECE / self.columns).max(1);
+        let part = |i: usize, out: &mut [f32]| {
+            let blocks = self.blocks(i * piece, out.len() / m);
+            rows::dots(self.raw.dtype(), blocks, x, out);
+        };
+        if m == 1 {
+            out.par_chunks_mut(piece).enumerate().for_each(|(i, out)| part(i, out));
+            return;
+        }
+        let mut transposed = vec![0.0; out.len()]; // [out, m]
+        transposed.par_chunks_mut(piece * m).enumerate().for_each(|(i, out)| part(i, out));
+        for (i, row) in out.chunks_exact_mut(self.rows).enumerate() {
+            let column = transposed.iter().skip(i).step_by(m);
+            row.iter_mut().zip(column).for_each(|(out, value)| *out = *value);
+        }
+    }
+
+    fn by_panels(&self, x: &[f32], out: &mut [f32]) {
+        let m = x.len() / self.columns;
+        let a = Matrix::rows(x, [m, self.columns]);
+        let out = &Shared::new(out);
+        self.panels(|first, panel| {
+            let count = panel.len() / self.columns;
+            let b = Matrix::rows(panel, [count, self.columns]).transposed();
+            // SAFETY: panels are columns of their own.
+            let c = unsafe { out.part(first, [m, count], self.rows) };
+            multiply(product(), a, b, c, Finish::default(), false);
+        });
+    }
+
+    /// Calls `f` with the first row and the numbers of each panel of rows, on all threads.
+    fn panels(&self, f: impl Fn(usize, &[f32]) + Sync) {
+        let each = self.rows.div_ceil(rayon::current_num_threads());
+        let each = each.min(PANEL / self.columns).max(1);
+        (0..self.rows.div_ceil(each)).into_par_iter().for_each(|i| {
+            let count = each.min(self.rows - i * each);
+            let mut panel = vec![0.0; count * self.columns];
+            self.unpack(i * each, &mut panel);
+            f(i * each, &panel);
+        });
+    }
+
+    /// `x = gradient W`, with `gradient` `[m, out]` and `x` `[m, in]`.
+    fn multiply_back(&self, gradient: &[f32], x: &mut [f32]) {
+        let m = gradient.len() / self.rows;
+        let each = (PANEL / self.columns).max(1);
+        let mut panel = vec![0.0; each.min(self.rows) * self.columns];
+        for first in (0..self.rows).step_by(each) {
+            let count = each.min(self.rows - first);
+            let panel = &mut panel[..count * self.columns];
+            self.unpack(first, panel);
+            let a = Matrix::new(&gradient[first..], [m, count], [self.rows, 1]);
+            let b = Matrix::rows(panel, [count, self.columns]);
+            let finish = Finish { accumulate: first > 0, ..Finish::default() };
+            let c = crate::gemm::Target::rows(x, self.columns);
+            multiply(Product::here(), a, b, c, finish, true);
+        }
+    }
+}
+
+/// Rounding activations to `bf16` loses less than rounding them to bytes.
+fn product() -> Product {
+    if tiles::available() { Product::Mixed } else { Product::Single }
+}
+
+/// `y = x Wᵀ`, with a quantised `W`, which gets no gradient.
+///
+/// On the CPU `W` stays as it is; on other devices it is unpacked each time.
+///
+/// # Shapes
+/// - x: `[.., in]`
+/// - output: `[.., out]`
+pub fn quantised_linear<const D: usize>(x: Tensor<D>, weight: &QuantMatrix) -> Tensor<D> {
+    match tracked(&x) {
+        Some(x) => run(Quantised(weight.clone()), [x]),
+        None => {
+            let weight = weight.tensor(&x.device().without_autodiff()).cast(x.dtype());
+            linear(x, weight, None)
+        }
+    }
+}
+
+#[derive(Clone, Debug)]
+struct Quantised(QuantMatrix);
+
+impl Kernel<1> for Quantised {
+    type Saved = ();
+
+    fn forward(&self, [x]: [FlexTensor; 1]) -> (FlexTensor, ()) {
+        let weight = &self.0;
+        let x_values = values(&x);
+        let m = x_values.len() / weight.columns;
+        // SAFETY: the product sets all its values.
+        let y = unsafe { written(m * weight.rows, |y| weight.multiply(&x_values, y)) };
+        let mut shape = x.shape();
+        let last = shape.num_dims() - 1;
+        assert_eq!(shape[last], weight.columns, "the matrix takes another width");
+        shape[last] = weight.rows;
+        (tensor(y, shape), ())
+    }
+
+    fn backward(&self, _: (), gradient: FlexTensor, _: [bool; 1]) -> [Option<FlexTensor>; 1] {
+        let weight = &self.0;
+        let dy = values(&gradient);
+        let m = dy.len() / weight.rows;
+        // SAFETY: the product sets all its values.
+        let dx = unsafe { written(m * weight.columns, |dx| weight.multiply_back(&dy, dx)) };
+        let mut shape = gradient.shape();
+        let last = shape.num_dims() - 1;
+        shape[last] = weight.columns;
+        [Some(tensor(dx, shape))]
+    }
+}
