@@ -10,16 +10,19 @@
 mod bridge;
 mod gemm;
 mod lanes;
+mod memory;
 mod ops;
 mod precision;
 mod quant;
 
+pub use memory::keep_freed_memory;
 pub use ops::{
     attention::attention,
+    cross_entropy::{mean_cross_entropy, mean_cross_entropy_values},
     elementwise::{Pointwise, gated, pointwise},
     linear::linear,
     norm::{layer_norm, rms_norm},
     rope::rotate,
 };
 pub use precision::{has_fast_bf16, mixed_precision};
-pub use quant::{QuantMatrix, quantised_linear};
+pub use quant::{QuantMatrix, quantised_linear, quantised_linears};

@@ -6,7 +6,7 @@ use std::{
 };
 
 use quintet_nn::vars::TensorSource;
-use quintet_weights::Weights;
+use quintet_weights::{Raw, Weights};
 
 use crate::Result;
 
@@ -50,5 +50,9 @@ impl TensorSource for Checkpoint {
     fn read(&self, name: &str) -> quintet_nn::Result<Vec<f32>> {
         let file_name = self.names.get(name).map_or(name, String::as_str);
         Ok(self.weights.f32(file_name)?)
+    }
+
+    fn quantised(&self, name: &str) -> Option<Raw> {
+        self.weights.share(self.names.get(name)?).ok()
     }
 }

@@ -90,9 +90,10 @@ impl Attention {
         rotation: Option<&Rotation>,
         cache: Option<&mut LayerCache>,
     ) -> Tensor<3> {
-        let mut query = split_heads(self.query.forward(x.clone()), self.heads); // [b, h, t, k]
-        let mut key = split_heads(self.key.forward(x.clone()), self.kv_heads);
-        let mut value = split_heads(self.value.forward(x), self.kv_heads);
+        let [query, key, value] = Linear::together([&self.query, &self.key, &self.value], x);
+        let mut query = split_heads(query, self.heads); // [b, h, t, k]
+        let mut key = split_heads(key, self.kv_heads);
+        let mut value = split_heads(value, self.kv_heads);
         if let Some(rotation) = rotation {
             query = rotation.apply(query);
             key = rotation.apply(key);

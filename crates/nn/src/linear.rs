@@ -3,7 +3,7 @@
 use std::sync::{Arc, PoisonError, RwLock};
 
 use burn::Tensor;
-use quintet_kernels::{linear, quantised_linear};
+use quintet_kernels::{QuantMatrix, linear, quantised_linear, quantised_linears};
 
 use crate::{Init, Param, Result, Vars, norm::in_dtype};
 
@@ -69,6 +69,37 @@ impl Linear {
                 y + in_dtype(update.mul_scalar(lora.scale), dtype)
             }
         }
+    }
+
+    /// The outputs of several maps of the same input; quantised ones are computed together.
+    ///
+    /// # Shapes
+    /// - input: `[.., in]`
+    /// - outputs: `[.., out]` each
+    pub fn together<const N: usize, const D: usize>(
+        maps: [&Self; N],
+        x: Tensor<D>,
+    ) -> [Tensor<D>; N] {
+        let quantised = |map: &Self| map.weight.quantised().filter(|_| map.lora().is_none());
+        let weights: Vec<_> = maps.iter().filter_map(|map| quantised(map)).collect();
+        let Ok(weights) = <[QuantMatrix; N]>::try_from(weights) else {
+            return maps.map(|map| map.forward(x.clone()));
+        };
+        let mut outputs = quantised_linears(x, weights.each_ref()).into_iter();
+        maps.map(|map| {
+            let output = outputs.next().expect("one output for each map");
+            match &map.bias {
+                None => output,
+                Some(bias) => output + bias.tensor().unsqueeze(),
+            }
+        })
+    }
+
+    /// The weight, if it is all that this map is made of: no bias, no adapter, not quantised.
+    pub fn bare(&self) -> Option<Tensor<2>> {
+        let bare =
+            self.bias.is_none() && self.lora().is_none() && self.weight.quantised().is_none();
+        bare.then(|| self.weight.tensor())
     }
 
     /// `[in, out]`.

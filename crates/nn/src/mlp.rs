@@ -107,7 +107,7 @@ impl GatedMlp {
     /// # Shapes
     /// - input and output: `[.., d]`
     pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
-        let gate = self.gate.forward(x.clone());
-        self.down.forward(self.activation.gate(gate, self.up.forward(x)))
+        let [gate, up] = Linear::together([&self.gate, &self.up], x);
+        self.down.forward(self.activation.gate(gate, up))
     }
 }

@@ -85,10 +85,14 @@ impl ParamCell {
 
     /// Trains or freezes the parameter; one that trains is no longer quantised.
     pub fn set_trainable(&self, trainable: bool) {
-        if trainable {
-            self.replace(self.value().autodiff().require_grad());
-        } else if let Stored::Plain(value) = self.read().clone() {
-            self.replace(value.without_autodiff());
+        // Cloned out first: the lock must be free again when the value is replaced.
+        let stored = self.read().clone();
+        match stored {
+            stored if trainable => {
+                self.replace(stored.tensor().without_autodiff().autodiff().require_grad());
+            }
+            Stored::Plain(value) => self.replace(value.without_autodiff()),
+            Stored::Quantised(..) => {}
         }
     }
 

@@ -26,7 +26,7 @@ pub trait TensorSource: Send + Sync {
     /// # Errors
     /// If the file cannot be read there.
     fn read(&self, name: &str) -> Result<Vec<f32>>;
-    /// The tensor as it is stored, if it is quantised and may stay so.
+    /// The tensor as it is stored, if it may stay so; only quantised and half-precision matrices do.
     fn quantised(&self, _name: &str) -> Option<Raw> {
         None
     }

@@ -137,6 +137,7 @@ widest! {
 }
 
 /// Some queries, and the keys that any of them sees.
+#[derive(Clone)]
 struct Tile<'a> {
     queries: Range<usize>,
     keys: Range<usize>,
@@ -146,6 +147,30 @@ struct Tile<'a> {
 }
 
 impl<'a> Tile<'a> {
+    /// The tiles of `t` queries and `s` keys, for each bias there is: `[biases, t / TILE]`.
+    fn all(bias: Option<&'a [f32]>, [t, s]: [usize; 2]) -> Vec<Self> {
+        let firsts = || (0..t).step_by(TILE);
+        match bias {
+            None => firsts().map(|first| Self::new(first, [t, s], None)).collect(),
+            Some(bias) => {
+                let samples = bias.chunks_exact((t * s).max(1));
+                let tiles = samples.flat_map(|bias| firsts().map(move |first| (first, bias)));
+                let tiles: Vec<_> = tiles.collect();
+                tiles
+                    .into_par_iter()
+                    .map(|(first, bias)| Self::new(first, [t, s], Some(bias)))
+                    .collect()
+            }
+        }
+    }
+
+    /// Those of sample `b`; all samples share them if there is but one bias, or none.
+    fn of(all: &[Self], b: usize, t: usize) -> &[Self] {
+        let count = t.div_ceil(TILE);
+        let start = if all.len() == count { 0 } else { b * count };
+        all.get(start..start + count).unwrap_or_default()
+    }
+
     /// Queries from `first` on, and at least one key; `bias` is that of all `t` queries and `s`
     /// keys.
     fn new(first: usize, [t, s]: [usize; 2], bias: Option<&'a [f32]>) -> Self {
@@ -181,13 +206,6 @@ impl Attention {
     }
 }
 
-/// The bias of sample `b`, of `size` values, which all samples share if there is but one.
-fn bias_of(bias: Option<&[f32]>, b: usize, size: usize) -> Option<&[f32]> {
-    let bias = bias?;
-    let start = if bias.len() == size { 0 } else { b * size };
-    bias.get(start..start + size)
-}
-
 impl Kernel<3> for Attention {
     type Saved = ([FlexTensor; 3], Arc<Vec<f32>>);
 
@@ -197,22 +215,23 @@ impl Kernel<3> for Attention {
         let [_, kv_heads, s, _] = key.dims;
         let groups = h / kv_heads;
         let bias = self.bias.as_ref().map(values);
+        let tiles = Tile::all(bias.as_deref(), [t, s]);
         let mut logs = vec![0f32; b * h * t];
         let attend = |out: &mut [f32]| {
             let shared = Shared::new(out);
             let task = |i: usize, tile: usize, logs: &mut [f32]| {
                 let (b, head) = (i / h, i % h);
-                let tile = Tile::new(tile * TILE, [t, s], bias_of(bias.as_deref(), b, t * s));
+                let tile = &Tile::of(&tiles, b, t)[tile];
                 let (first, rows) = (tile.queries.start, tile.queries.len());
                 let mut scores = vec![0f32; tile.len()];
                 let [query, key] = [query.head(b, head), key.head(b, head / groups)];
-                self.scores(&tile, query, key, &mut scores);
+                self.scores(tile, query, key, &mut scores);
                 softmax(&mut scores, tile.bias, tile.stride, tile.keys.len(), logs);
                 // SAFETY: each task has rows and columns of its own.
                 let out =
                     unsafe { shared.part(((b * t + first) * h + head) * k, [rows, k], h * k) };
                 let chances = Matrix::rows(&scores, [rows, tile.keys.len()]);
-                let value = value.head(b, head / groups).part(tile.keys);
+                let value = value.head(b, head / groups).part(tile.keys.clone());
                 multiply(self.product, chances, value, out, Finish::default(), false);
             };
             if b * h * t * s * k < SMALL {
@@ -243,6 +262,7 @@ impl Kernel<3> for Attention {
         let [_, kv_heads, s, _] = key.dims;
         let groups = h / kv_heads;
         let bias = self.bias.as_ref().map(values);
+        let tiles = Tile::all(bias.as_deref(), [t, s]);
         let gradient = values(&gradient);
         let sizes = [b * t * h * k, b * s * kv_heads * k, b * s * kv_heads * k];
         let [mut d_query, mut d_key, mut d_value] = sizes.map(|size| vec![0f32; size]);
@@ -252,8 +272,7 @@ impl Kernel<3> for Attention {
             let (key, value) = (key.head(b, kv_head), value.head(b, kv_head));
             let mut chances = vec![0f32; TILE * s];
             let mut d_scores = vec![0f32; TILE * s];
-            let bias = bias_of(bias.as_deref(), b, t * s);
-            for tile in (0..t).step_by(TILE).map(|first| Tile::new(first, [t, s], bias)) {
+            for tile in Tile::of(&tiles, b, t) {
                 let chances = &mut chances[..tile.len()];
                 let d_scores = &mut d_scores[..tile.len()];
                 let (rows, columns) = (tile.queries.len(), tile.keys.len());
@@ -274,7 +293,7 @@ impl Kernel<3> for Attention {
                     let query = query.head(b, head);
                     let dy = gradient.get(first..).unwrap_or_default();
                     let dy = Matrix::new(dy, [rows, k], [h * k, 1]);
-                    self.scores(&tile, query, key, chances);
+                    self.scores(tile, query, key, chances);
                     let logs = logs.get((b * h + head) * t + tile.queries.start..);
                     let logs = logs.unwrap_or_default();
                     softmax_again(chances, tile.bias, tile.stride, columns, logs);

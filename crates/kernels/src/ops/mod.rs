@@ -1,6 +1,7 @@
 //! The operations.
 
 pub(crate) mod attention;
+pub(crate) mod cross_entropy;
 pub(crate) mod elementwise;
 mod heads;
 pub(crate) mod linear;

@@ -6,6 +6,7 @@ use burn::{Device, Tensor, TensorData, module};
 
 use super::{
     attention::{attention, reference},
+    cross_entropy::{self, mean_cross_entropy},
     elementwise::{Pointwise, gated, pointwise},
     linear::linear,
     norm::{layer_norm, rms_norm},
@@ -273,4 +274,31 @@ fn rotation_turns_pairs_and_back() {
         let (got, wanted) = (loss(got).backward(), loss(wanted).backward());
         assert_close(x.grad(&got).unwrap(), x.grad(&wanted).unwrap(), 1e-6, "gradient");
     }
+}
+
+#[test]
+fn cross_entropy_and_its_gradients_are_those_of_all_logits() {
+    for ([m, d, classes], mixed) in [
+        ([1, 3, 2], false),
+        ([700, 24, 90], false),
+        ([40, 33, 200_000], false),
+        ([600, 64, 100], true),
+    ] {
+        let targets: Vec<i32> = (0..m).map(|i| (i * 7919 % classes) as i32).collect();
+        let (h, w) = (random([m, d]).require_grad(), random([classes, d]).require_grad());
+        let got = within(mixed, || mean_cross_entropy(h.clone(), w.clone(), targets.clone()));
+        let wanted = cross_entropy::reference(h.clone(), w.clone(), targets);
+        assert_close(got.clone(), wanted.clone(), tolerance(mixed), "value");
+        let (got, wanted) = (got.mul_scalar(3.0).backward(), wanted.mul_scalar(3.0).backward());
+        for (x, what) in [(&h, "hidden states"), (&w, "weight")] {
+            assert_close(x.grad(&got).unwrap(), x.grad(&wanted).unwrap(), tolerance(mixed), what);
+        }
+    }
+}
+
+#[test]
+fn cross_entropy_leaves_frozen_inputs_alone() {
+    let (h, w) = (random([5, 4]).require_grad(), random([3, 4]));
+    let gradients = mean_cross_entropy(h.clone(), w.clone(), vec![0, 1, 2, 1, 0]).backward();
+    assert!(h.grad(&gradients).is_some() && w.grad(&gradients).is_none());
 }

@@ -10,14 +10,51 @@ pub(super) struct Activations {
     scales: Vec<f32>,
     /// Sums of 16 rounded numbers, times their scale.
     sums: Vec<f32>,
+    /// Sums of 32 rounded numbers, times their scale.
+    totals: Vec<f32>,
 }
 
 /// A row of activations.
 #[derive(Clone, Copy)]
 pub(super) struct Row<'a> {
-    pub values: &'a [[i8; 32]],
-    pub scales: &'a [f32],
-    pub sums: &'a [[f32; 2]],
+    values: &'a [[i8; 32]],
+    scales: &'a [f32],
+    sums: &'a [[f32; 2]],
+    totals: &'a [f32],
+}
+
+/// 32 activations.
+pub(super) struct Few<'a> {
+    pub values: &'a [i8; 32],
+    pub scale: f32,
+    /// Sums of the first and the second 16, times the scale.
+    pub sums: &'a [f32; 2],
+    /// The sum of all, times the scale.
+    pub total: f32,
+}
+
+impl<'a> Row<'a> {
+    /// Number of parts of 32.
+    pub fn parts(&self) -> usize {
+        self.values.len()
+    }
+
+    /// Part `i`.
+    ///
+    /// # Safety
+    /// `i` must be below [`Self::parts`].
+    #[inline(always)]
+    pub unsafe fn part(&self, i: usize) -> Few<'a> {
+        // SAFETY: all four slices are as long as the first, and the caller keeps `i` below that.
+        unsafe {
+            Few {
+                values: self.values.get_unchecked(i),
+                scale: *self.scales.get_unchecked(i),
+                sums: self.sums.get_unchecked(i),
+                total: *self.totals.get_unchecked(i),
+            }
+        }
+    }
 }
 
 impl Activations {
@@ -27,7 +64,8 @@ impl Activations {
         let (mut values, mut scales) = (vec![0; x.len()], vec![0.0; parts]);
         let mut sums = vec![0.0; 2 * parts];
         round(x, &mut values, &mut scales, &mut sums);
-        Self { columns, values, scales, sums }
+        let totals = sums.as_chunks().0.iter().map(|[first, second]| first + second).collect();
+        Self { columns, values, scales, sums, totals }
     }
 
     /// Row `i`.
@@ -37,7 +75,8 @@ impl Activations {
         Row {
             values: &self.values.as_chunks().0[of.clone()],
             scales: &self.scales[of.clone()],
-            sums: &self.sums.as_chunks().0[of],
+            sums: &self.sums.as_chunks().0[of.clone()],
+            totals: &self.totals[of],
         }
     }
 

@@ -20,6 +20,8 @@ pub(super) struct Part {
 pub(super) trait Format<const B: usize> {
     /// Parts of 32 numbers in a block.
     const PARTS: usize;
+    /// Whether the two halves of a part have scales of their own.
+    const HALVES: bool = false;
 
     /// Part `i` of a block.
     fn part<L: Lanes>(block: &[u8; B], i: usize) -> Part;
@@ -174,6 +176,7 @@ pub(super) struct Q6K;
 
 impl Format<210> for Q6K {
     const PARTS: usize = 8;
+    const HALVES: bool = true;
 
     #[inline(always)]
     fn part<L: Lanes>(block: &[u8; 210], i: usize) -> Part {

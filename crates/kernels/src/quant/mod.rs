@@ -1,8 +1,10 @@
-//! Products with matrices that stay quantised, in GGUF's blocks.
+//! Products with matrices that stay as they lie in the file: quantised in GGUF's blocks, or in half
+//! precision.
 //!
 //! A few rows of activations are rounded to signed bytes and multiplied with the blocks as they
 //! lie in the file. Many rows pay for unpacking: the blocks become `f32` a panel at a time, and the
-//! panel goes through the ordinary product, in `bf16` where the processor has that in hardware.
+//! panel goes through the ordinary product, for blocks in `bf16` where the processor has that in
+//! hardware. Half-precision numbers meet activations that are not rounded.
 
 mod activations;
 mod formats;
@@ -32,7 +34,7 @@ const PANEL: usize = 1 << 20;
 /// Numbers that a thread multiplies at a time.
 const PIECE: usize = 1 << 15;
 
-/// A matrix `[out, in]` in GGUF's blocks. Clones share the blocks.
+/// A matrix `[out, in]` as it lies in a file. Clones share it.
 #[derive(Clone, Debug)]
 pub struct QuantMatrix {
     raw: Arc<Raw>,
@@ -42,7 +44,7 @@ pub struct QuantMatrix {
 
 impl QuantMatrix {
     /// The matrix, if there are kernels for its type (`Q4_0`, `Q4_1`, `Q5_0`, `Q5_1`, `Q8_0`,
-    /// `Q4_K`, `Q5_K`, `Q6_K`) and it has two dimensions.
+    /// `Q4_K`, `Q5_K`, `Q6_K`, `BF16`, `F16`) and it has two dimensions.
     pub fn new(raw: Raw) -> Option<Self> {
         let &[rows, columns] = raw.shape() else { return None };
         let fits = rows::is_supported(raw.dtype()) && rows > 0 && columns > 0;
@@ -57,10 +59,9 @@ impl QuantMatrix {
     /// The matrix as a tensor.
     pub fn tensor(&self, device: &Device) -> Tensor<2> {
         let mut out = vec![0.0; self.rows * self.columns];
-        let piece = self.columns * (PIECE / self.columns).max(1);
-        out.par_chunks_mut(piece).enumerate().for_each(|(i, out)| {
-            self.unpack(i * (piece / self.columns), out);
-        });
+        let piece = self.piece();
+        let pieces = out.par_chunks_mut(piece * self.columns).enumerate();
+        pieces.for_each(|(i, out)| self.unpack(i * piece, out));
         Tensor::from_data(TensorData::new(out, [self.rows, self.columns]), device)
     }
 
@@ -93,34 +94,52 @@ impl QuantMatrix {
             self.by_panels(x, out);
             return;
         }
-        let x = &activations::Activations::new(x, self.columns);
-        let piece = (PIECE / self.columns).max(1);
-        let part = |i: usize, out: &mut [f32]| {
-            let blocks = self.blocks(i * piece, out.len() / m);
-            rows::dots(self.raw.dtype(), blocks, x, out);
+        let piece = self.piece();
+        let rounded = match rows::is_half(self.raw.dtype()) {
+            true => None,
+            false => Some(activations::Activations::new(x, self.columns)),
+        };
+        let part = |(i, out): (usize, &mut [f32])| match &rounded {
+            Some(x) => self.dots(i * piece, x, out),
+            None => {
+                let rows = self.blocks(i * piece, out.len() / m);
+                rows::half_dots(self.raw.dtype(), rows, self.columns, x, out);
+            }
         };
         if m == 1 {
-            out.par_chunks_mut(piece).enumerate().for_each(|(i, out)| part(i, out));
-            return;
+            out.par_chunks_mut(piece).enumerate().for_each(part);
+        } else {
+            let mut products = vec![0.0; out.len()]; // [out, m]
+            products.par_chunks_mut(piece * m).enumerate().for_each(part);
+            out.copy_from_slice(&transposed(products, m));
         }
-        let mut transposed = vec![0.0; out.len()]; // [out, m]
-        transposed.par_chunks_mut(piece * m).enumerate().for_each(|(i, out)| part(i, out));
-        for (i, row) in out.chunks_exact_mut(self.rows).enumerate() {
-            let column = transposed.iter().skip(i).step_by(m);
-            row.iter_mut().zip(column).for_each(|(out, value)| *out = *value);
-        }
+    }
+
+    /// Rows that a thread takes at a time.
+    fn piece(&self) -> usize {
+        (PIECE / self.columns).max(1)
+    }
+
+    /// The products of rows from `first` on with each row of `x`, `[rows, m]`.
+    fn dots(&self, first: usize, x: &activations::Activations, out: &mut [f32]) {
+        rows::dots(self.raw.dtype(), self.blocks(first, out.len() / x.rows()), x, out);
     }
 
     fn by_panels(&self, x: &[f32], out: &mut [f32]) {
         let m = x.len() / self.columns;
         let a = Matrix::rows(x, [m, self.columns]);
+        // Rounding activations to `bf16` loses less than rounding them to bytes.
+        let product = match tiles::available() && !rows::is_half(self.raw.dtype()) {
+            true => Product::Mixed,
+            false => Product::here(),
+        };
         let out = &Shared::new(out);
         self.panels(|first, panel| {
             let count = panel.len() / self.columns;
             let b = Matrix::rows(panel, [count, self.columns]).transposed();
             // SAFETY: panels are columns of their own.
             let c = unsafe { out.part(first, [m, count], self.rows) };
-            multiply(product(), a, b, c, Finish::default(), false);
+            multiply(product, a, b, c, Finish::default(), false);
         });
     }
 
@@ -154,11 +173,6 @@ impl QuantMatrix {
     }
 }
 
-/// Rounding activations to `bf16` loses less than rounding them to bytes.
-fn product() -> Product {
-    if tiles::available() { Product::Mixed } else { Product::Single }
-}
-
 /// `y = x Wᵀ`, with a quantised `W`, which gets no gradient.
 ///
 /// On the CPU `W` stays as it is; on other devices it is unpacked each time.
@@ -174,6 +188,57 @@ pub fn quantised_linear<const D: usize>(x: Tensor<D>, weight: &QuantMatrix) -> T
             linear(x, weight, None)
         }
     }
+}
+
+/// Several products with the same `x`, `[.., in]`. Outside a graph, a few rows are rounded once and
+/// multiplied with all matrices together.
+///
+/// # Shapes
+/// - x: `[.., in]`
+/// - outputs: `[.., out]` each
+///
+/// # Panics
+/// If a matrix takes another width.
+pub fn quantised_linears<const D: usize, const N: usize>(
+    x: Tensor<D>,
+    weights: [&QuantMatrix; N],
+) -> [Tensor<D>; N] {
+    let columns = x.dims().last().copied().unwrap_or_default();
+    let few = x.shape().num_elements() < MANY * columns;
+    let few = few && !weights.iter().any(|weight| rows::is_half(weight.raw.dtype()));
+    let Some(plain) = tracked(&x).filter(|x| few && !x.is_tracked()) else {
+        return weights.map(|weight| quantised_linear(x.clone(), weight));
+    };
+    assert!(weights.iter().all(|weight| weight.columns == columns), "the widths differ");
+    let plain = plain.into_primitive();
+    let rounded = &activations::Activations::new(&values(&plain), columns);
+    let m = rounded.rows();
+    let mut outs = weights.map(|weight| vec![0f32; m * weight.rows]); // [out, m]
+    let tasks: Vec<_> = weights
+        .iter()
+        .zip(&mut outs)
+        .flat_map(|(weight, out)| {
+            let piece = weight.piece();
+            let pieces = out.chunks_mut(piece * m).enumerate();
+            pieces.map(move |(i, out)| (weight, i * piece, out))
+        })
+        .collect();
+    tasks.into_par_iter().for_each(|(weight, first, out)| weight.dots(first, rounded, out));
+    let mut outs = outs.into_iter();
+    weights.map(|weight| {
+        let out = outs.next().unwrap_or_default();
+        let mut shape = x.shape();
+        shape[D - 1] = weight.rows;
+        Tensor::from_primitive::<burn_flex::Flex>(tensor(transposed(out, m), shape))
+    })
+}
+
+/// `[n, m]` to `[m, n]`
+fn transposed(values: Vec<f32>, m: usize) -> Vec<f32> {
+    if m == 1 {
+        return values;
+    }
+    (0..m).flat_map(|i| values.iter().skip(i).step_by(m).copied()).collect()
 }
 
 #[derive(Clone, Debug)]

@@ -1,5 +1,6 @@
 //! Loops over rows of blocks, compiled for what the processor has.
 
+use half::{f16, slice::HalfFloatSliceExt};
 use quintet_weights::DType;
 
 #[cfg(target_arch = "x86_64")]
@@ -9,6 +10,7 @@ use super::{
     formats::{Format, Q4_0, Q4_1, Q4K, Q5_0, Q5_1, Q5K, Q6K, Q8_0},
     lanes::{Lanes, Plain},
 };
+use crate::lanes::{sum2, widest};
 
 /// Activation rows that share one pass over a row of weights.
 const SHARED: usize = 4;
@@ -25,7 +27,13 @@ trait Task {
 /// Whether rows of this type can be computed with.
 pub(super) fn is_supported(dtype: DType) -> bool {
     use DType::{Q4_0, Q4_1, Q4K, Q5_0, Q5_1, Q5K, Q6K, Q8_0};
-    matches!(dtype, Q4_0 | Q4_1 | Q5_0 | Q5_1 | Q8_0 | Q4K | Q5K | Q6K)
+    let blocks = matches!(dtype, Q4_0 | Q4_1 | Q5_0 | Q5_1 | Q8_0 | Q4K | Q5K | Q6K);
+    blocks || is_half(dtype)
+}
+
+/// Whether the type is a half-precision number and not a block.
+pub(super) fn is_half(dtype: DType) -> bool {
+    matches!(dtype, DType::BF16 | DType::F16)
 }
 
 /// The products of each row of `blocks` with each row of `x`: `out` is `[rows, x.rows()]`.
@@ -33,9 +41,48 @@ pub(super) fn dots(dtype: DType, blocks: &[u8], x: &Activations, out: &mut [f32]
     start(dtype, Dots { blocks, x, out });
 }
 
+/// The products of each row of half-precision numbers with each row of `x`: `out` is
+/// `[rows, x's rows]`.
+pub(super) fn half_dots(dtype: DType, rows: &[u8], columns: usize, x: &[f32], out: &mut [f32]) {
+    let m = x.len() / columns;
+    let mut row = vec![0.0; columns];
+    for (bytes, out) in rows.chunks_exact(2 * columns).zip(out.chunks_exact_mut(m)) {
+        unpack(dtype, bytes, &mut row);
+        for (x, out) in x.chunks_exact(columns).zip(out) {
+            *out = product(&row, x);
+        }
+    }
+}
+
+widest! {
+    fn product(a: &[f32], b: &[f32]) -> f32 {
+        sum2(a, b, |a, b| a * b)
+    }
+}
+
+widest! {
+    fn unpack_bf16(bytes: &[u8], out: &mut [f32]) {
+        for (out, &bytes) in out.iter_mut().zip(bytes.as_chunks::<2>().0) {
+            *out = f32::from_bits(u32::from(u16::from_le_bytes(bytes)) << 16);
+        }
+    }
+}
+
 /// The numbers of `blocks`.
 pub(super) fn unpack(dtype: DType, blocks: &[u8], out: &mut [f32]) {
-    start(dtype, Unpack { blocks, out });
+    match dtype {
+        DType::BF16 => unpack_bf16(blocks, out),
+        DType::F16 => {
+            let mut halves = [f16::ZERO; 64];
+            for (bytes, out) in blocks.chunks(128).zip(out.chunks_mut(64)) {
+                for (half, &bytes) in halves.iter_mut().zip(bytes.as_chunks::<2>().0) {
+                    *half = f16::from_le_bytes(bytes);
+                }
+                halves[..out.len()].convert_to_f32_slice(out);
+            }
+        }
+        _ => start(dtype, Unpack { blocks, out }),
+    }
 }
 
 /// [`dots`] without a particular processor's instructions.
@@ -126,9 +173,7 @@ fn dot<const B: usize, const M: usize, F: Format<B>, L: Lanes>(
     x: &[Row<'_>; M],
 ) -> [f32; M] {
     let parts = row.len() * F::PARTS;
-    for x in x {
-        assert!(x.values.len() == parts && x.scales.len() == parts && x.sums.len() == parts);
-    }
+    assert!(x.iter().all(|x| x.parts() == parts), "activations of another width");
     let mut sums = [L::none(); M];
     let mut mins = [0f32; M];
     for (block, start) in row.iter().zip((0..parts).step_by(F::PARTS)) {
@@ -138,10 +183,14 @@ fn dot<const B: usize, const M: usize, F: Format<B>, L: Lanes>(
         for i in 0..F::PARTS {
             let part = F::part::<L>(block, i);
             for m in 0..M {
-                let scale = part.scale.map(|s| s * x[m].scales[start + i]);
-                sums[m] = L::add(sums[m], &part.values, &x[m].values[start + i], scale);
-                let [first, second] = x[m].sums[start + i];
-                mins[m] += part.min[0] * first + part.min[1] * second;
+                // SAFETY: the parts are as many as was asserted.
+                let few = unsafe { x[m].part(start + i) };
+                let scale = part.scale.map(|s| s * few.scale);
+                sums[m] = L::add(sums[m], &part.values, few.values, scale);
+                mins[m] += match F::HALVES {
+                    true => part.min[0] * few.sums[0] + part.min[1] * few.sums[1],
+                    false => part.min[0] * few.total,
+                };
             }
         }
     }

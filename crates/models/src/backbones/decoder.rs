@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use burn::{DType, Device, Int, Tensor, TensorData};
+use quintet_kernels::mean_cross_entropy;
 use quintet_nn::{
     Embedding, KvCache, Layout, Linear, Params, Rope, Rows, Vars, attention_bias, mask::Visibility,
     rope::Rotation,
@@ -13,7 +14,7 @@ use super::{
     config::{DecoderConfig, OPT_POSITION_OFFSET},
     gguf::GgufCheckpoint,
 };
-use crate::{Result, source::Checkpoint};
+use crate::{Result, multimodal::cross_entropy, source::Checkpoint};
 
 #[derive(Debug)]
 enum Positions {
@@ -217,6 +218,19 @@ impl Decoder {
     /// - output: `[.., vocab_size]`
     pub fn logits<const D: usize>(&self, hidden: Tensor<D>) -> Tensor<D> {
         self.lm_head.forward(hidden)
+    }
+
+    /// The mean cross-entropy of the vocabulary's scores, of which only some are held at a time.
+    ///
+    /// # Shapes
+    /// - hidden: `[m, e]`
+    /// - targets: `m`, each below `vocab_size`
+    /// - output: `[1]`
+    pub fn mean_cross_entropy(&self, hidden: Tensor<2>, targets: Vec<i32>) -> Tensor<1> {
+        match self.lm_head.bare() {
+            Some(weight) => mean_cross_entropy(hidden, weight, targets),
+            None => cross_entropy(self.logits(hidden), targets).mean(),
+        }
     }
 
     fn run(

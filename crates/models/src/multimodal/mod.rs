@@ -202,7 +202,7 @@ impl Multimodal {
         let positions =
             Tensor::<1, Int>::from_data(TensorData::new(positions, [count]), &self.device);
         let hidden = hidden.reshape([b * t, d]).select(0, positions); // [m, d]
-        Ok((cross_entropy(self.backbone.logits(hidden), targets).mean(), count))
+        Ok((self.backbone.mean_cross_entropy(hidden, targets), count))
     }
 }
 

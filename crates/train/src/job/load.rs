@@ -1,6 +1,7 @@
 //! What a training step of a stage holds, from the model, the stage and the rows.
 
 use quintet_data::scene::Crop;
+use quintet_kernels::mean_cross_entropy_values;
 use quintet_models::{backbones::Family, encoders::Geometry, multimodal::PARTS};
 use quintet_nn::Params;
 
@@ -14,6 +15,9 @@ use crate::{
 
 /// Bytes of a parameter and of a pixel value.
 const F32: u64 = 4;
+
+/// Values per patch and class in warm-up: scores, their log-softmax, and the gradient.
+const DENSE_VALUES: u64 = 3;
 
 /// Micro-batches in memory besides those in the queue: one in the making, one waiting to be
 /// queued, and one in use, whose pixels are there a second time as a tensor.
@@ -66,8 +70,8 @@ pub(super) fn load(job: &Job<'_>, stage: &Stage, rows: &[Report], held: Option<u
             let [width, outputs] =
                 DenseScenes::head_dims(model).unwrap_or_default().map(|size| size as u64);
             load.trainable += outputs * (width + 1);
-            load.vocabulary = outputs.max(1 + Crop::CLASSES as u64);
-            load.logit_positions = pictures * encoder.patch_count() as u64;
+            let classes = outputs.max(1 + Crop::CLASSES as u64);
+            load.logit_values = DENSE_VALUES * pictures * encoder.patch_count() as u64 * classes;
         }
         load.towers.push(tower);
     }
@@ -75,8 +79,9 @@ pub(super) fn load(job: &Job<'_>, stage: &Stage, rows: &[Report], held: Option<u
         return load;
     }
     let text = model.text_config();
-    load.vocabulary = text.vocab_size as u64;
-    load.logit_positions = batch * longest(|report| report.supervised) as u64;
+    let supervised = stage.batch as usize * longest(|report| report.supervised);
+    load.logit_values =
+        mean_cross_entropy_values(supervised, text.word_embed_proj_dim, text.vocab_size) as u64;
     load.towers.push(Transformer {
         name: PARTS[2].0.into(),
         layers: text.num_hidden_layers as u64,

@@ -31,8 +31,6 @@ const GATED_MLP_VALUES: u64 = 3;
 const MLP_VALUES: u64 = 2;
 /// `n·d` values kept by the two residual sums.
 const RESIDUAL_VALUES: u64 = 2;
-/// `(supervised)·(vocabulary)` values: logits, their log-softmax, and the gradient of the logits.
-const LOGIT_VALUES: u64 = 3;
 /// AdamW keeps `m` and `v`.
 const MOMENTS: u64 = 2;
 /// Percent of the gradients' bytes that the allocator keeps when they are freed: holes that no
@@ -83,10 +81,8 @@ pub struct Load {
     pub frozen_bytes: u64,
     /// The towers.
     pub towers: Vec<Transformer>,
-    /// Size of the vocabulary.
-    pub vocabulary: u64,
-    /// Positions in the micro-batch whose logits are computed.
-    pub logit_positions: u64,
+    /// Values of logits, and of what the loss makes of them.
+    pub logit_values: u64,
     /// Bytes of one micro-batch as the objective makes it (pixels, ids).
     pub batch_bytes: u64,
     /// Micro-batches in memory at once: the one in use, those in the queue, the one being made.
@@ -139,7 +135,7 @@ impl Transformer {
 
 /// Predicts the peak of a training step.
 pub fn predict(load: &Load) -> Prediction {
-    let logits = F32 * LOGIT_VALUES * load.logit_positions * load.vocabulary;
+    let logits = F32 * load.logit_values;
     let activations: Vec<(String, u64)> =
         load.towers.iter().map(|tower| (tower.name.clone(), tower.bytes())).collect();
     let gradients = F32 * load.trainable;
@@ -228,8 +224,7 @@ mod tests {
             frozen: 100,
             frozen_bytes: 2,
             towers: vec![tower],
-            vocabulary: 7,
-            logit_positions: 3,
+            logit_values: 63,
             batch_bytes: 11,
             batches: 4,
             accumulates: false,
@@ -246,7 +241,7 @@ mod tests {
             gradients: 0,
             optimiser: 8 * 1000,
             activations: vec![("backbone".into(), 4 * 3 * block)],
-            logits: 4 * 3 * 3 * 7,
+            logits: 4 * 63,
             allocator: 2400,
             batch: 44,
             baseline: 1000,

@@ -1,0 +1,104 @@
+"""Runs two contestants in turn and prints how they compare, one JSON line a comparison.
+
+A contestant is a process that prints a line when it is ready, does its work once for each line it
+reads, and prints for each {"seconds": .., "values": [..]}; at the end {"peak_bytes": ..}.
+"""
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+TARGET = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
+THREADS = len(os.sched_getaffinity(0))
+OURS = TARGET / "release"
+PAIRS = int(os.environ.get("PAIRS", "7"))
+
+
+class Contestant:
+    def __init__(self, *command):
+        threads = str(THREADS)
+        settings = {"RAYON_NUM_THREADS": threads, "OMP_NUM_THREADS": threads, "TQDM_DISABLE": "1"}
+        self.process = subprocess.Popen(
+            [str(part) for part in command],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**os.environ, **settings},
+        )
+        self.read()
+
+    def read(self):
+        while line := self.process.stdout.readline():
+            if line.startswith("{"):
+                return json.loads(line)
+        raise SystemExit(f"{self.process.args[0]} stopped with {self.process.wait()}")
+
+    def run(self):
+        print(file=self.process.stdin, flush=True)
+        return self.read()
+
+    def end(self):
+        self.process.stdin.close()
+        return self.read()
+
+
+def close(ours, theirs, tolerance):
+    return len(ours) == len(theirs) and all(
+        abs(a - b) <= tolerance * max(1.0, abs(b)) for a, b in zip(ours, theirs)
+    )
+
+
+def report(bench, peer, ours, theirs, unit, **more):
+    """`ours` and `theirs` are costs of the same rounds; a ratio above 1 means ours is better."""
+    ratios = sorted(b / a for a, b in zip(ours, theirs))
+    line = {
+        "bench": bench,
+        "peer": peer,
+        "ratio_median": round(statistics.median(ratios), 3),
+        "ratio_min": round(ratios[0], 3),
+        "ratio_max": round(ratios[-1], 3),
+        "ours": statistics.median(ours),
+        "theirs": statistics.median(theirs),
+        "unit": unit,
+        "pairs": len(ratios),
+        "threads": THREADS,
+        **more,
+    }
+    print(json.dumps(line), flush=True)
+
+
+def compare(bench, peer, ours, theirs, tolerance=1e-3, warm=2):
+    """Alternates the two; the first rounds are for warming up and for checking the outputs."""
+    ours, theirs = Contestant(*ours), Contestant(*theirs)
+    seconds = ([], [])
+    for round in range(warm + PAIRS):
+        order = (ours, theirs) if round % 2 == 0 else (theirs, ours)
+        results = {contestant: contestant.run() for contestant in order}
+        found, expected = results[ours]["values"], results[theirs]["values"]
+        if round < warm and not close(found, expected, tolerance):
+            raise SystemExit(f"{bench}: we compute {found}, {peer} computes {expected}")
+        if round >= warm:
+            seconds[0].append(results[ours]["seconds"])
+            seconds[1].append(results[theirs]["seconds"])
+    report(bench, peer, *seconds, "s")
+    peaks = [contestant.end()["peak_bytes"] for contestant in (ours, theirs)]
+    report(f"{bench}/memory", peer, [peaks[0]], [peaks[1]], "bytes")
+
+
+def build(*packages):
+    """Our contestants."""
+    command = ["cargo", "build", "--release", *(f"--package={name}" for name in packages)]
+    subprocess.run(command, cwd=ROOT, check=True, stdout=sys.stderr)
+
+
+def candle(name):
+    """A contestant of candle's, built for this processor."""
+    settings = {"CARGO_TARGET_DIR": str(TARGET / "bench-candle"), "RUSTFLAGS": "-C target-cpu=native"}
+    command = ["cargo", "build", "--release", "--bin", name]
+    folder = ROOT / "bench/peers/candle"
+    subprocess.run(command, cwd=folder, check=True, stdout=sys.stderr, env={**os.environ, **settings})
+    return TARGET / "bench-candle/release" / name

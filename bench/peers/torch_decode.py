@@ -1,0 +1,32 @@
+"""`torch_decode.py MODEL PROMPT_TOKENS NEW_TOKENS`: as `bench/ours/src/bin/decode.rs`, with
+`transformers` in bf16. A GGUF file is unpacked as `transformers` does it."""
+
+import sys
+import time
+from pathlib import Path
+
+import torch
+from peer import ids, serve
+from transformers import AutoModelForCausalLM
+
+path, prompt, new = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
+begun = time.perf_counter()
+file = {"gguf_file": path.name} if path.suffix == ".gguf" else {}
+model = AutoModelForCausalLM.from_pretrained(path.parent if file else path, dtype=torch.bfloat16, **file)
+loading = time.perf_counter() - begun
+text = torch.tensor(ids(1, prompt, model.config.vocab_size))
+
+
+@torch.inference_mode()
+def work():
+    begun = time.perf_counter()
+    out = model(text, use_cache=True, logits_to_keep=1)
+    found = [out.logits[0, -1].argmax().item()]
+    first = time.perf_counter() - begun
+    while len(found) < new:
+        out = model(torch.tensor([found[-1:]]), past_key_values=out.past_key_values, use_cache=True)
+        found.append(out.logits[0, -1].argmax().item())
+    return [first, time.perf_counter() - begun - first, loading, *found]
+
+
+serve(work)

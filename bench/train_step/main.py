@@ -1,0 +1,16 @@
+"""A training step (forward, backward, clipping, AdamW) against PyTorch and candle."""
+
+import sys
+
+from models import llama
+from pair import OURS, ROOT, build, candle, compare
+
+build("quintet-bench")
+for size, batch, tokens in [("small", 8, 512), ("base", 2, 256)]:
+    model = llama(size)
+    work = [model, "train", batch, tokens]
+    name = f"train_step/{size}-{batch}x{tokens}"
+    torch = [sys.executable, ROOT / "bench/peers/torch_step.py", *work]
+    compare(name, "pytorch", [OURS / "step", *work], torch)
+    compare(name, "candle", [OURS / "step", *work], [candle("step"), *work])
+    compare(f"{name}-mixed", "pytorch", [OURS / "step", *work, "mixed"], torch, tolerance=2e-2)
