@@ -125,6 +125,13 @@ impl ParamCell {
         }
     }
 
+    /// Holds a quantised matrix as plain numbers from now on.
+    fn unpack(&self) {
+        if matches!(&*self.read(), Stored::Quantised(..)) {
+            self.replace(self.value());
+        }
+    }
+
     fn replace(&self, value: Tensor<1>) {
         *self.value.write().unwrap_or_else(PoisonError::into_inner) = Stored::Plain(value);
     }
@@ -207,6 +214,12 @@ impl Params {
         for cell in &self.cells {
             cell.set_trainable(pick(cell.name()));
         }
+    }
+
+    /// Holds quantised matrices as plain numbers from now on: products no longer round their
+    /// operands, at several times the memory.
+    pub fn unpack(&self) {
+        self.cells.iter().for_each(|cell| cell.unpack());
     }
 
     /// Number of values in all parameters.

@@ -51,6 +51,8 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     let shown =
         args.image.iter().map(|file| pictures::open(file)).collect::<anyhow::Result<Vec<_>>>()?;
     let loaded = args.model.load()?;
+    // Scores are for comparing, so that nothing is rounded on the way.
+    loaded.model.params().unpack();
     if !shown.is_empty() {
         loaded.must_see()?;
     }

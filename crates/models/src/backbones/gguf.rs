@@ -30,8 +30,6 @@ pub struct GgufCheckpoint {
     weights: Weights,
     /// Model name to file name.
     names: BTreeMap<String, String>,
-    /// Whether matrices stay quantised.
-    quantised: bool,
 }
 
 impl GgufCheckpoint {
@@ -53,13 +51,7 @@ impl GgufCheckpoint {
             .config()
             .map_err(|reason| Error::Config { path: weights.path().to_owned(), reason })?;
         let names = weights.names().map(|name| (model_name(name), name.to_owned())).collect();
-        Ok(Self { config, weights, names, quantised: true })
-    }
-
-    /// The same with all matrices unpacked when they are read: exact products at several times the
-    /// memory.
-    pub fn unpacked(self) -> Self {
-        Self { quantised: false, ..self }
+        Ok(Self { config, weights, names })
     }
 
     /// The configuration in the file's metadata.
@@ -102,9 +94,6 @@ impl TensorSource for GgufCheckpoint {
     }
 
     fn quantised(&self, name: &str) -> Option<Raw> {
-        if !self.quantised {
-            return None;
-        }
         let raw = self.weights.share(self.names.get(name)?).ok()?;
         match self.reordered_heads(name) {
             None => Some(raw),
