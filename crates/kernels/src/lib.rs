@@ -10,12 +10,10 @@
 mod bridge;
 mod gemm;
 mod lanes;
-mod memory;
 mod ops;
 mod precision;
 mod quant;
 
-pub use memory::keep_freed_memory;
 pub use ops::{
     attention::attention,
     cross_entropy::{mean_cross_entropy, mean_cross_entropy_values},

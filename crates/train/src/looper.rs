@@ -109,8 +109,6 @@ pub struct Outcome {
 
 /// Trains the trainable parameters, from the newest checkpoint in `out` if there is one.
 ///
-/// The process keeps the memory that it frees from now on, for the next step.
-///
 /// A run that was killed and resumed ends with the same bits as one that was not. A run that is
 /// finished is only loaded.
 ///
@@ -127,7 +125,6 @@ pub fn run<O: Objective>(
     mut control: Control<'_>,
 ) -> Result<Outcome> {
     config.check()?;
-    quintet_kernels::keep_freed_memory();
     let Some(device) = params.trainable().next().map(|cell| cell.value().device()) else {
         return Err(Error::Settings("no parameter is trainable".into()));
     };

@@ -18,7 +18,6 @@ fn main() -> anyhow::Result<()> {
         anyhow::bail!("usage: step MODEL_DIR forward|train BATCH TOKENS [mixed]");
     };
     let (batch, tokens) = (batch.parse()?, tokens.parse()?);
-    quintet_kernels::keep_freed_memory();
     let device = Device::flex();
     let (decoder, params) = Decoder::load(Path::new(dir), &device, DType::F32)?;
     let model = Multimodal::text_only(decoder, params, &device);
