@@ -2,16 +2,12 @@
 
 use burn::Tensor;
 use burn_flex::FlexTensor;
-use rayon::prelude::*;
 
+use super::{for_pieces, heads::Heads, rows_per_piece};
 use crate::{
     bridge::{Kernel, permuted, run, tracked, values, written},
     lanes::widest,
-    ops::heads::Heads,
 };
-
-/// Values that a thread rotates at a time.
-const PIECE: usize = 1 << 14;
 
 /// Rotates pairs of channels, the first half of a head with the second (Su et al., 2021, Eq. 34, in
 /// the order of GPT-NeoX): `x cos + turned(x) sin`.
@@ -64,9 +60,9 @@ impl Rotate {
         let x = Heads::new(x);
         let [b, h, t, k] = x.dims;
         let (cos, sin) = (values(&self.cos), values(&self.sin));
-        let rows = (PIECE / (h * k).max(1)).max(1);
+        let rows = rows_per_piece(h * k);
         let write = |out: &mut [f32]| {
-            out.par_chunks_mut(rows * h * k).enumerate().for_each(|(piece, out)| {
+            for_pieces(out, h * k, |piece, out| {
                 for (i, out) in out.chunks_exact_mut(h * k).enumerate() {
                     let (sample, token) = ((piece * rows + i) / t, (piece * rows + i) % t);
                     let angle = if cos.len() == t * k { token } else { sample * t + token } * k;

@@ -20,7 +20,7 @@ fn main() -> anyhow::Result<()> {
     let vocabulary = content.tensor_infos["token_embd.weight"].shape.dims()[0];
     let mut model = ModelWeights::from_gguf(content, &mut file, &device)?;
     let loading = begun.elapsed().as_secs_f64();
-    let text = Tensor::from_vec(ids(1, prompt, vocabulary), (1, prompt), &device)?;
+    let text = Tensor::from_vec(ids(1, prompt, vocabulary).concat(), (1, prompt), &device)?;
     serve(|| {
         let begun = Instant::now();
         // Position 0 starts the cache anew.

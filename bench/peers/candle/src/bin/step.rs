@@ -120,7 +120,7 @@ fn main() -> anyhow::Result<()> {
         head_dim: d / heads,
     };
     vars.load(format!("{dir}/model.safetensors"))?;
-    let ids = Tensor::from_vec(ids(batch, tokens, vocabulary), (batch, tokens), &device)?;
+    let ids = Tensor::from_vec(ids(batch, tokens, vocabulary).concat(), (batch, tokens), &device)?;
     let inputs = ids.narrow(1, 0, tokens - 1)?.contiguous()?;
     let targets = ids.narrow(1, 1, tokens - 1)?.contiguous()?.flatten_all()?;
     match mode.as_str() {
