@@ -19,6 +19,10 @@ use tracing_subscriber::{
     prelude::*,
 };
 
+#[cfg(target_os = "linux")]
+#[global_allocator]
+static ALLOCATOR: quintet_kernels::Recycler = quintet_kernels::Recycler::new();
+
 #[derive(Parser)]
 #[command(version, about, long_about = None)]
 struct Cli {

@@ -109,6 +109,22 @@ pub(crate) unsafe fn written(len: usize, write: impl FnOnce(&mut [f32])) -> Vec<
     }
 }
 
+/// As [`written`], for two.
+///
+/// # Safety
+/// As for [`written`].
+pub(crate) unsafe fn written_both(
+    len: usize,
+    write: impl FnOnce(&mut [f32], &mut [f32]),
+) -> [Vec<f32>; 2] {
+    let mut second = Vec::new();
+    // SAFETY: the caller's promise.
+    let first = unsafe {
+        written(len, |first| second = written(len, |second| write(first, second)))
+    };
+    [first, second]
+}
+
 /// A tensor from values in row-major order.
 pub(crate) fn tensor(values: Vec<f32>, shape: Shape) -> FlexTensor {
     FlexTensor::from_data(TensorData::new(values, shape))

@@ -7,6 +7,7 @@ use std::{
 };
 
 use burn::Device;
+use quintet_kernels::on_workers;
 use quintet_nn::Params;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -273,8 +274,9 @@ impl<O: Objective> Run<'_, O> {
             let failed = |source| Error::Objective { step: index + 1, micro, source };
             let batch = batches.next(index, micro)?;
             self.device.seed(mix(self.config.seed, index, micro));
-            let LossParts { loss, weight, samples, tokens, metrics } =
-                self.config.precision.within(|| self.objective.loss(batch)).map_err(failed)?;
+            let precision = self.config.precision;
+            let parts = on_workers(|| precision.within(|| self.objective.loss(batch)));
+            let LossParts { loss, weight, samples, tokens, metrics } = parts.map_err(failed)?;
             let value = f64::from(loss.clone().into_scalar::<f32>());
             if !value.is_finite() {
                 return Err(Error::NonFinite { step: index + 1, what: "the loss", value });
@@ -284,8 +286,10 @@ impl<O: Objective> Run<'_, O> {
             }
             // Relative to the first micro-batch, so that a step of one is not rescaled at all.
             let relative = weight / *unit.get_or_insert(weight);
-            let loss = if relative == 1.0 { loss } else { loss.mul_scalar(relative) };
-            step.gradients.add(&mut loss.backward(), relative);
+            on_workers(|| {
+                let loss = if relative == 1.0 { loss } else { loss.mul_scalar(relative) };
+                step.gradients.add(&mut loss.backward(), relative);
+            });
             step.loss += value * weight;
             weights += weight;
             step.samples += samples;
@@ -304,7 +308,7 @@ impl<O: Objective> Run<'_, O> {
             tracing::warn!("{count} trainable parameter(s) got no gradient, first '{name}'");
         }
         let lr = self.config.lr * self.config.schedule.factor(self.state.step, self.config.steps);
-        let norm = self.optimiser.step(step.gradients, lr, self.config.clip);
+        let norm = on_workers(|| self.optimiser.step(step.gradients, lr, self.config.clip));
         self.state.step += 1;
         if !norm.is_finite() {
             let what = "the norm of the gradients";

@@ -15,6 +15,9 @@ use quintet_train::{
 };
 use serde::{Deserialize, Serialize};
 
+#[global_allocator]
+static ALLOCATOR: quintet_kernels::Recycler = quintet_kernels::Recycler::new();
+
 /// Largest difference between prediction and measurement, in shares of the measurement.
 const TOLERANCE: f64 = 0.15;
 

@@ -29,9 +29,11 @@ fn main() -> anyhow::Result<()> {
     });
     let batch = Batch::new(rows.collect(), Side::Right);
     let mixed = rest.first().is_some_and(|word| word == "mixed");
-    let within = |f: &mut dyn FnMut() -> anyhow::Result<Vec<f64>>| match mixed {
-        true => quintet_kernels::mixed_precision(f),
-        false => f(),
+    let within = |f: &mut (dyn FnMut() -> anyhow::Result<Vec<f64>> + Send)| {
+        quintet_kernels::on_workers(|| match mixed {
+            true => quintet_kernels::mixed_precision(f),
+            false => f(),
+        })
     };
     match mode.as_str() {
         "forward" => quintet_bench::serve(|| {

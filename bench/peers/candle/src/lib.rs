@@ -1,6 +1,6 @@
 //! The peers' side of `bench/pair.py` is ours.
 
-#[path = "../../../ours/src/lib.rs"]
+#[path = "../../../ours/src/protocol.rs"]
 mod contestant;
 
 pub use contestant::{ids, serve};

@@ -114,6 +114,15 @@ impl<'a> Target<'a> {
         assert_eq!(rows * columns, values.len(), "rows of the result are not whole");
         Self { first: values.as_mut_ptr(), rows, columns, stride: columns, borrowed: PhantomData }
     }
+
+    /// Sets all values to zero.
+    pub fn clear(self) {
+        for row in 0..self.rows {
+            let first = self.first.wrapping_add(row * self.stride);
+            // SAFETY: the target holds `columns` values from here on.
+            unsafe { std::slice::from_raw_parts_mut(first, self.columns) }.fill(0.0);
+        }
+    }
 }
 
 /// Values of which threads write different parts.

@@ -7,10 +7,10 @@ use burn_flex::FlexTensor;
 use rayon::prelude::*;
 
 use crate::{
-    bridge::{Kernel, permuted, run, tensor, tracked, values, written},
+    bridge::{Kernel, permuted, run, tensor, tracked, values, written, written_both},
     gemm::{Finish, Matrix, Product, Shared, Target, multiply},
     lanes::{exp, max, sum, sum2, widest},
-    ops::heads::Heads,
+    ops::{heads::Heads, with_scratch},
 };
 
 /// `softmax(Q Kᵀ / √k + bias) V` (Vaswani et al., 2017, Eq. 1), the heads joined again. Groups of
@@ -204,6 +204,33 @@ impl Attention {
         let target = Target::rows(scores, tile.keys.len());
         multiply(self.product, query, key, target, finish, false);
     }
+
+    /// Sets the gradient of a tile's queries, and adds to those of its keys and values.
+    fn backward_of_tile(
+        &self,
+        tile: &Tile<'_>,
+        [query, key, value]: [Matrix<'_>; 3],
+        dy: Matrix<'_>,
+        logs: &[f32],
+        [d_query, d_key, d_value]: [Target<'_>; 3],
+    ) {
+        let (rows, columns) = (tile.queries.len(), tile.keys.len());
+        let (set, add) = (Finish::default(), Finish { accumulate: true, ..Finish::default() });
+        with_scratch(2 * tile.len(), |scratch| {
+            let (chances, d_scores) = scratch.split_at_mut(tile.len());
+            self.scores(tile, query, key, chances);
+            softmax_again(chances, tile.bias, tile.stride, columns, logs);
+            let p = Matrix::rows(chances, [rows, columns]);
+            multiply(self.product, p.transposed(), dy, d_value, add, false);
+            let value = value.part(tile.keys.clone()).transposed();
+            multiply(self.product, dy, value, Target::rows(d_scores, columns), set, false);
+            softmax_backward(chances, d_scores, columns, self.scale);
+            let ds = Matrix::rows(d_scores, [rows, columns]);
+            multiply(self.product, ds, key.part(tile.keys.clone()), d_query, set, false);
+            let query = query.part(tile.queries.clone());
+            multiply(self.product, ds.transposed(), query, d_key, add, false);
+        });
+    }
 }
 
 impl Kernel<3> for Attention {
@@ -223,16 +250,17 @@ impl Kernel<3> for Attention {
                 let (b, head) = (i / h, i % h);
                 let tile = &Tile::of(&tiles, b, t)[tile];
                 let (first, rows) = (tile.queries.start, tile.queries.len());
-                let mut scores = vec![0f32; tile.len()];
                 let [query, key] = [query.head(b, head), key.head(b, head / groups)];
-                self.scores(tile, query, key, &mut scores);
-                softmax(&mut scores, tile.bias, tile.stride, tile.keys.len(), logs);
                 // SAFETY: each task has rows and columns of its own.
                 let out =
                     unsafe { shared.part(((b * t + first) * h + head) * k, [rows, k], h * k) };
-                let chances = Matrix::rows(&scores, [rows, tile.keys.len()]);
-                let value = value.head(b, head / groups).part(tile.keys.clone());
-                multiply(self.product, chances, value, out, Finish::default(), false);
+                with_scratch(tile.len(), |scores| {
+                    self.scores(tile, query, key, scores);
+                    softmax(scores, tile.bias, tile.stride, tile.keys.len(), logs);
+                    let chances = Matrix::rows(scores, [rows, tile.keys.len()]);
+                    let value = value.head(b, head / groups).part(tile.keys.clone());
+                    multiply(self.product, chances, value, out, Finish::default(), false);
+                });
             };
             if b * h * t * s * k < SMALL {
                 for (i, logs) in logs.chunks_mut(t.max(1)).enumerate() {
@@ -264,52 +292,47 @@ impl Kernel<3> for Attention {
         let bias = self.bias.as_ref().map(values);
         let tiles = Tile::all(bias.as_deref(), [t, s]);
         let gradient = values(&gradient);
-        let sizes = [b * t * h * k, b * s * kv_heads * k, b * s * kv_heads * k];
-        let [mut d_query, mut d_key, mut d_value] = sizes.map(|size| vec![0f32; size]);
-        let shared = [&mut d_query, &mut d_key, &mut d_value].map(|d| Shared::new(d));
-        (0..b * kv_heads).into_par_iter().for_each(|i| {
-            let (b, kv_head) = (i / kv_heads, i % kv_heads);
-            let (key, value) = (key.head(b, kv_head), value.head(b, kv_head));
-            let mut chances = vec![0f32; TILE * s];
-            let mut d_scores = vec![0f32; TILE * s];
-            for tile in Tile::of(&tiles, b, t) {
-                let chances = &mut chances[..tile.len()];
-                let d_scores = &mut d_scores[..tile.len()];
-                let (rows, columns) = (tile.queries.len(), tile.keys.len());
-                let (keys, values) = (key.part(tile.keys.clone()), value.part(tile.keys.clone()));
-                for head in kv_head * groups..(kv_head + 1) * groups {
-                    let first = ((b * t + tile.queries.start) * h + head) * k;
-                    // SAFETY: each task has query and key heads of its own, and uses one part of
-                    // each at a time.
-                    let [d_query, d_key, d_value] = unsafe {
-                        let at = ((b * s + tile.keys.start) * kv_heads + kv_head) * k;
-                        [
-                            shared[0].part(first, [rows, k], h * k),
-                            shared[1].part(at, [columns, k], kv_heads * k),
-                            shared[2].part(at, [columns, k], kv_heads * k),
-                        ]
-                    };
-                    let add = Finish { accumulate: true, ..Finish::default() };
-                    let query = query.head(b, head);
-                    let dy = gradient.get(first..).unwrap_or_default();
-                    let dy = Matrix::new(dy, [rows, k], [h * k, 1]);
-                    self.scores(tile, query, key, chances);
-                    let logs = logs.get((b * h + head) * t + tile.queries.start..);
-                    let logs = logs.unwrap_or_default();
-                    softmax_again(chances, tile.bias, tile.stride, columns, logs);
-                    let p = Matrix::rows(chances, [rows, columns]);
-                    multiply(self.product, p.transposed(), dy, d_value, add, false);
-                    let target = Target::rows(d_scores, columns);
-                    let plain = Finish::default();
-                    multiply(self.product, dy, values.transposed(), target, plain, false);
-                    softmax_backward(chances, d_scores, columns, self.scale);
-                    let ds = Matrix::rows(d_scores, [rows, columns]);
-                    multiply(self.product, ds, keys, d_query, plain, false);
-                    let query = query.part(tile.queries.clone());
-                    multiply(self.product, ds.transposed(), query, d_key, add, false);
+        let differentiate = |d_query: &mut [f32], d_key: &mut [f32], d_value: &mut [f32]| {
+            let shared = [d_query, d_key, d_value].map(Shared::new);
+            (0..b * kv_heads).into_par_iter().for_each(|i| {
+                let (b, kv_head) = (i / kv_heads, i % kv_heads);
+                let (key, value) = (key.head(b, kv_head), value.head(b, kv_head));
+                // SAFETY: each task has query and key heads of its own, and uses one part of each at
+                // a time.
+                let of_keys = |which: usize, keys: &Range<usize>| unsafe {
+                    let at = ((b * s + keys.start) * kv_heads + kv_head) * k;
+                    shared[which].part(at, [keys.len(), k], kv_heads * k)
+                };
+                of_keys(1, &(0..s)).clear();
+                of_keys(2, &(0..s)).clear();
+                for tile in Tile::of(&tiles, b, t) {
+                    for head in kv_head * groups..(kv_head + 1) * groups {
+                        let first = ((b * t + tile.queries.start) * h + head) * k;
+                        // SAFETY: as above.
+                        let d_query =
+                            unsafe { shared[0].part(first, [tile.queries.len(), k], h * k) };
+                        let dy = gradient.get(first..).unwrap_or_default();
+                        let logs = logs.get((b * h + head) * t + tile.queries.start..);
+                        self.backward_of_tile(
+                            tile,
+                            [query.head(b, head), key, value],
+                            Matrix::new(dy, [tile.queries.len(), k], [h * k, 1]),
+                            logs.unwrap_or_default(),
+                            [d_query, of_keys(1, &tile.keys), of_keys(2, &tile.keys)],
+                        );
+                    }
                 }
-            }
-        });
+            });
+        };
+        let (mut d_key, mut d_value) = (Vec::new(), Vec::new());
+        // SAFETY: the tiles hold all queries, and the gradients of all keys begin as zeros.
+        let d_query = unsafe {
+            written(b * t * h * k, |d_query| {
+                [d_key, d_value] = written_both(b * s * kv_heads * k, |d_key, d_value| {
+                    differentiate(d_query, d_key, d_value);
+                });
+            })
+        };
         let order = [0, 2, 1, 3];
         [
             Some(permuted(d_query, [b, h, t, k], order)),

@@ -7,7 +7,7 @@ use rayon::prelude::*;
 
 use super::{PIECE, for_pieces, piece};
 use crate::{
-    bridge::{Kernel, run, tensor, tracked, values, written},
+    bridge::{Kernel, run, tensor, tracked, values, written, written_both},
     lanes::{normal, sigmoid, widest},
 };
 
@@ -215,13 +215,16 @@ impl Kernel<2> for Gate {
         _: [bool; 2],
     ) -> [Option<FlexTensor>; 2] {
         let (g_values, u_values, dy) = (values(&g), values(&u), values(&dy));
-        let mut d_gate = vec![0f32; dy.len()];
-        let mut d_up = vec![0f32; dy.len()];
-        let pieces = d_gate.par_chunks_mut(PIECE).zip(d_up.par_chunks_mut(PIECE));
-        pieces.enumerate().for_each(|(i, (d_gate, d_up))| {
-            let [g, u, dy] = [&g_values, &u_values, &dy].map(|values| piece(values, 1, i));
-            gate_backward(self.0, g, u, dy, d_gate, d_up);
-        });
+        // SAFETY: every piece is set.
+        let [d_gate, d_up] = unsafe {
+            written_both(dy.len(), |d_gate, d_up| {
+                let pieces = d_gate.par_chunks_mut(PIECE).zip(d_up.par_chunks_mut(PIECE));
+                pieces.enumerate().for_each(|(i, (d_gate, d_up))| {
+                    let [g, u, dy] = [&g_values, &u_values, &dy].map(|values| piece(values, 1, i));
+                    gate_backward(self.0, g, u, dy, d_gate, d_up);
+                });
+            })
+        };
         [Some(tensor(d_gate, g.shape())), Some(tensor(d_up, u.shape()))]
     }
 }

@@ -10,11 +10,28 @@ pub(crate) mod rope;
 #[cfg(test)]
 mod tests;
 
+use std::cell::Cell;
+
 use rayon::prelude::*;
 
 /// Values that a thread works on at a time. A constant, so that sums over pieces are the same
 /// whatever the number of threads.
 const PIECE: usize = 1 << 14;
+
+/// Calls `f` with `len` values that this thread keeps for the next call; what they hold is left over
+/// from the last.
+fn with_scratch<R>(len: usize, f: impl FnOnce(&mut [f32]) -> R) -> R {
+    thread_local! {
+        static SCRATCH: Cell<Vec<f32>> = const { Cell::new(Vec::new()) };
+    }
+    let mut scratch = SCRATCH.take();
+    if scratch.len() < len {
+        scratch.resize(len, 0.0);
+    }
+    let result = f(&mut scratch[..len]);
+    SCRATCH.set(scratch);
+    result
+}
 
 /// Calls `f` with the number of each piece of `width`-wide rows, and the piece, on all threads.
 fn for_pieces(out: &mut [f32], width: usize, f: impl Fn(usize, &mut [f32]) + Sync) {

@@ -149,18 +149,21 @@ impl Norm {
     ) -> [Option<FlexTensor>; 3] {
         let d = last_dim(&x);
         let (x_values, weight_values, dy) = (values(&x), values(&weight), values(dy));
-        let mut dx = vec![0f32; x_values.len()];
         let piece = rows_per_piece(d) * d;
-        let (d_weight, d_bias): (Vec<_>, Vec<_>) = dx
-            .par_chunks_mut(piece)
-            .zip(x_values.par_chunks(piece).zip(dy.par_chunks(piece)))
-            .map(|(dx, (x, dy))| {
-                let (mut d_weight, mut d_bias) = (vec![0f32; d], vec![0f32; d]);
-                let norm = (self.eps, self.centred);
-                backward(norm, x, &weight_values, dy, dx, &mut d_weight, &mut d_bias);
-                (d_weight, d_bias)
-            })
-            .unzip();
+        let (mut d_weight, mut d_bias) = (Vec::new(), Vec::new());
+        let rows = |dx: &mut [f32]| {
+            dx.par_chunks_mut(piece)
+                .zip(x_values.par_chunks(piece).zip(dy.par_chunks(piece)))
+                .map(|(dx, (x, dy))| {
+                    let (mut d_weight, mut d_bias) = (vec![0f32; d], vec![0f32; d]);
+                    let norm = (self.eps, self.centred);
+                    backward(norm, x, &weight_values, dy, dx, &mut d_weight, &mut d_bias);
+                    (d_weight, d_bias)
+                })
+                .unzip_into_vecs(&mut d_weight, &mut d_bias);
+        };
+        // SAFETY: every row is set.
+        let dx = unsafe { written(x_values.len(), rows) };
         let of = |partial| Some(tensor(sum_all(partial, d), Shape::from([d])));
         [Some(tensor(dx, x.shape())), of(d_weight), of(d_bias)]
     }

@@ -6,6 +6,7 @@ mod text;
 use std::ops::ControlFlow;
 
 use burn::{Int, Tensor, TensorData};
+use quintet_kernels::on_workers;
 use quintet_nn::Layout;
 
 pub use sampling::{Sampler, Sampling};
@@ -42,6 +43,9 @@ impl Multimodal {
         mut on_token: impl FnMut(usize, u32) -> ControlFlow<()>,
     ) -> Result<Vec<Vec<u32>>> {
         let count = rows.len();
+        if count == 0 {
+            return Ok(Vec::new());
+        }
         if rows.iter().any(|row| row.ids.is_empty()) {
             return Err(Error::Request("an empty prompt".into()));
         }
@@ -63,17 +67,15 @@ impl Multimodal {
         }
         let mut layout = batch.layout();
         let mut cache = self.backbone().new_cache();
-        let mut hidden = self.hidden(&batch, &layout, Some(&mut cache))?;
+        let mut logits = on_workers(|| {
+            let hidden = self.hidden(&batch, &layout, Some(&mut cache))?;
+            Ok::<_, Error>(self.logits_of_last(hidden))
+        })?;
         let mut texts = vec![Vec::new(); count];
         let mut running = vec![true; count];
-        for _ in 0..options.max_tokens {
-            let [b, t, d] = hidden.dims();
-            let last = hidden.slice([0..b, t - 1..t, 0..d]).reshape([b, d]);
-            let logits = self.backbone().logits(last); // [b, vocab]
-            let vocab = logits.dims()[1];
-            let logits: Vec<f32> = logits.into_data().iter::<f32>().collect();
+        for made in 1..=options.max_tokens {
             let mut next = vec![0u32; count];
-            for (row, scores) in logits.chunks(vocab).enumerate() {
+            for (row, scores) in logits.chunks(logits.len() / count).enumerate() {
                 if !running[row] {
                     continue;
                 }
@@ -86,7 +88,7 @@ impl Multimodal {
                 next[row] = id;
                 running[row] = on_token(row, id).is_continue();
             }
-            if !running.contains(&true) {
+            if made == options.max_tokens || !running.contains(&true) {
                 break;
             }
             let ids: Vec<i32> = next.iter().map(|&id| id as i32).collect();
@@ -96,9 +98,19 @@ impl Multimodal {
                 Layout::Rows(rows) => Layout::Rows(rows.grown(1)),
                 other => other,
             };
-            let embeds = self.backbone().embed(ids);
-            hidden = self.backbone().forward_laid_out(embeds, &layout, Some(&mut cache));
+            logits = on_workers(|| {
+                let embeds = self.backbone().embed(ids);
+                let backbone = self.backbone();
+                self.logits_of_last(backbone.forward_laid_out(embeds, &layout, Some(&mut cache)))
+            });
         }
         Ok(texts)
+    }
+
+    /// `[b, vocab]`, of the last token of each row.
+    fn logits_of_last(&self, hidden: Tensor<3>) -> Vec<f32> {
+        let [b, t, d] = hidden.dims();
+        let last = hidden.slice([0..b, t - 1..t, 0..d]).reshape([b, d]);
+        self.backbone().logits(last).into_data().iter::<f32>().collect()
     }
 }

@@ -33,9 +33,8 @@ const MLP_VALUES: u64 = 2;
 const RESIDUAL_VALUES: u64 = 2;
 /// AdamW keeps `m` and `v`.
 const MOMENTS: u64 = 2;
-/// Percent of the gradients' bytes that the allocator keeps when they are freed: holes that no
-/// activation fits into.
-const HOLES: u64 = 60;
+/// Bytes that the allocator keeps for reuse ([`quintet_kernels::Recycler`]).
+const KEPT: u64 = 64 << 20;
 
 /// How a tower takes part in the backward pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -156,7 +155,7 @@ pub fn predict(load: &Load) -> Prediction {
         optimiser: F32 * MOMENTS * load.trainable,
         activations,
         logits,
-        allocator: gradients / 100 * HOLES,
+        allocator: KEPT,
         batch: load.batch_bytes * load.batches,
         baseline: load.baseline,
     }
