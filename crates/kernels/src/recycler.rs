@@ -1,116 +1,110 @@
-//! An allocator that keeps large blocks for the next tensor of their size.
+//! An allocator that keeps the pages of large blocks for the next ones.
 //!
-//! A training step asks for the same sizes again and again. The system's allocator gives each large
+//! A training step asks for the same memory again and again. The system's allocator gives each large
 //! block back when it is freed, and the kernel clears every page of the next one when it is first
-//! touched; blocks kept here have their pages already. From 2 MiB on they lie on huge pages.
+//! touched. Here all large blocks lie in one range of addresses, on huge pages; freed ones join
+//! their free neighbours and keep their pages.
 
 use std::{
     alloc::{GlobalAlloc, Layout, System},
-    ptr::{self, NonNull},
+    collections::{BTreeMap, BTreeSet},
+    ops::Range,
+    ptr,
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
 /// Smaller blocks are the system allocator's.
 const LARGE: usize = 1 << 18;
 
-const PAGE: usize = 4096;
+const PAGE: usize = 1 << 12;
 
 const HUGE_PAGE: usize = 1 << 21;
 
-/// Sizes in each doubling: a block is at most an eighth larger than what was asked for.
-const STEPS: usize = 8;
+/// Addresses that are reserved: not memory, but more than there will be.
+const RESERVED: usize = 1 << 42;
 
-/// What blocks in use and kept together may be above the most that was in use at a time, in bytes:
-/// a pass needs large blocks in one place and many small ones in another, and would otherwise give
-/// the ones back to get the others.
-const SLACK: usize = 64 << 20;
-
-const CLASSES: usize = STEPS * (usize::BITS - LARGE.ilog2()) as usize;
+/// What blocks in use and pages kept may be together above the most that was in use at a time, in
+/// bytes. Where a free block is too small for what is asked for, there is less to give back.
+const SLACK: usize = 32 << 20;
 
 /// For `#[global_allocator]`.
 ///
-/// Blocks in use and blocks kept are together never more than the most that was in use at a time and
-/// a little more, so that keeping blocks hardly raises a process's peak.
+/// Blocks in use and pages kept are together never more than the most that was in use at a time and
+/// a little more, so that keeping pages hardly raises a process's peak.
 #[derive(Debug)]
 pub struct Recycler {
-    blocks: Mutex<Blocks>,
+    /// Of blocks below [`HUGE_PAGE`], and of others: a small one that lives long in the middle of a
+    /// large range would spoil it.
+    arenas: [Mutex<Arena>; 2],
 }
 
 impl Recycler {
     /// Keeps nothing yet.
     pub const fn new() -> Self {
-        Self { blocks: Mutex::new(Blocks { kept: [None; CLASSES], in_use: 0, idle: 0, peak: 0 }) }
+        Self { arenas: [Mutex::new(Arena::new()), Mutex::new(Arena::new())] }
     }
 
-    fn blocks(&self) -> MutexGuard<'_, Blocks> {
-        self.blocks.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// A block for `layout`, and whether its bytes are zero.
-    fn block(&self, layout: Layout) -> Option<(NonNull<u8>, bool)> {
-        let class = Class::of(layout.size())?;
-        let mut blocks = self.blocks();
-        let found = match blocks.take(class) {
-            Some(block) => (block, false),
-            None => {
-                blocks.make_room(class.size());
-                (map(class.size())?, true)
-            }
-        };
-        blocks.in_use += class.size();
-        blocks.peak = blocks.peak.max(blocks.in_use);
-        Some(found)
+    /// The maps of the arena have nodes smaller than [`LARGE`]: what they allocate while it is
+    /// locked is the system allocator's.
+    fn arena(&self, size: usize) -> MutexGuard<'_, Arena> {
+        let arena = &self.arenas[usize::from(size >= HUGE_PAGE)];
+        arena.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Whether a block comes from here.
-fn is_large(layout: Layout) -> bool {
-    layout.size() >= LARGE && layout.align() <= PAGE
+impl Default for Recycler {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
-// SAFETY: small blocks are the system allocator's; a large one is a mapping of its own, at least as
-// large as was asked for and aligned to pages, that is handed out again only after it was freed.
+/// Bytes of a block that lies in the arena; `None` where it is the system allocator's.
+fn large(layout: Layout) -> Option<usize> {
+    let size = layout.size();
+    (size >= LARGE && layout.align() <= PAGE).then(|| size.next_multiple_of(PAGE))
+}
+
+// SAFETY: what is not the system allocator's is a range of addresses of the arena, whole pages that
+// can be read and written, and in use only once until it is freed.
 unsafe impl GlobalAlloc for Recycler {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        if !is_large(layout) {
+        match large(layout).map(|size| self.arena(size).take(size)) {
+            Some(Some(block)) => ptr::with_exposed_provenance_mut(block.address),
             // SAFETY: the caller's promise.
-            return unsafe { System.alloc(layout) };
+            _ => unsafe { System.alloc(layout) },
         }
-        self.block(layout).map_or(ptr::null_mut(), |(block, _)| block.as_ptr())
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        if !is_large(layout) {
+        match large(layout).map(|size| self.arena(size).take(size)) {
+            Some(Some(block)) => {
+                let first: *mut u8 = ptr::with_exposed_provenance_mut(block.address);
+                if block.has_pages {
+                    // SAFETY: the block is at least as large.
+                    unsafe { first.write_bytes(0, layout.size()) };
+                }
+                first
+            }
             // SAFETY: the caller's promise.
-            return unsafe { System.alloc_zeroed(layout) };
+            _ => unsafe { System.alloc_zeroed(layout) },
         }
-        let Some((block, zero)) = self.block(layout) else { return ptr::null_mut() };
-        if !zero {
-            // SAFETY: the block has at least this size.
-            unsafe { block.write_bytes(0, layout.size()) };
-        }
-        block.as_ptr()
     }
 
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
-        if !is_large(layout) {
-            // SAFETY: the caller's promise.
-            return unsafe { System.dealloc(block, layout) };
+        if large(layout).is_some_and(|size| self.arena(size).give_back(block.addr(), size)) {
+            return;
         }
-        if let (Some(block), Some(class)) = (NonNull::new(block), Class::of(layout.size())) {
-            let mut blocks = self.blocks();
-            blocks.in_use -= class.size();
-            blocks.keep(block, class);
-        }
+        // SAFETY: the caller's promise; the block is not one of ours.
+        unsafe { System.dealloc(block, layout) }
     }
 
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         // SAFETY: the caller promises that `size` makes a layout.
         let wanted = unsafe { Layout::from_size_align_unchecked(size, layout.align()) };
-        match (is_large(layout), is_large(wanted)) {
+        match (large(layout), large(wanted)) {
             // SAFETY: the caller's promise.
-            (false, false) => return unsafe { System.realloc(block, layout, size) },
-            (true, true) if Class::of(layout.size()) == Class::of(size) => return block,
+            (None, None) => return unsafe { System.realloc(block, layout, size) },
+            (old, new) if old == new => return block,
             _ => {}
         }
         // SAFETY: both blocks have at least the bytes that are copied, and the old one is the
@@ -126,99 +120,148 @@ unsafe impl GlobalAlloc for Recycler {
     }
 }
 
-/// A size of blocks: [`STEPS`] of them in each doubling.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Class(usize);
-
-impl Class {
-    /// The smallest for blocks of `size` bytes.
-    fn of(size: usize) -> Option<Self> {
-        let last = size.max(LARGE) - 1;
-        let doubling = last.ilog2();
-        let step = last >> (doubling - STEPS.ilog2()); // STEPS <= step < 2 STEPS
-        let index = STEPS * (doubling + 1 - LARGE.ilog2()) as usize + step - STEPS;
-        (index < CLASSES).then_some(Self(index))
-    }
-
-    /// Bytes of its blocks.
-    fn size(self) -> usize {
-        let (doubling, step) = (self.0 / STEPS, self.0 % STEPS);
-        (STEPS + step + 1) << (doubling + (LARGE / STEPS / 2).ilog2() as usize)
-    }
+/// A range of addresses that is not in use.
+#[derive(Clone, Copy, Debug)]
+struct Free {
+    address: usize,
+    size: usize,
+    /// Whether its pages may be there, with what was last written; otherwise it reads as zeros.
+    has_pages: bool,
 }
 
-/// What a kept block begins with: the next of its class.
-type Next = Option<NonNull<u8>>;
-
 #[derive(Debug)]
-struct Blocks {
-    /// The first kept block of each class.
-    kept: [Next; CLASSES],
+struct Arena {
+    /// All addresses; reserved when first needed.
+    addresses: Option<Range<usize>>,
+    /// By address. No two neighbours are alike in having pages.
+    free: BTreeMap<usize, Free>,
+    /// The same: whether it has pages, size, address.
+    fits: BTreeSet<(bool, usize, usize)>,
     /// Bytes of blocks in use.
     in_use: usize,
-    /// Bytes of blocks kept.
-    idle: usize,
+    /// Bytes of free ranges with pages.
+    kept: usize,
     /// The most bytes that were in use at a time.
     peak: usize,
 }
 
-// SAFETY: kept blocks are nobody else's.
-unsafe impl Send for Blocks {}
-
-impl Blocks {
-    fn take(&mut self, class: Class) -> Option<NonNull<u8>> {
-        let block = self.kept[class.0]?;
-        // SAFETY: a kept block begins with the next.
-        self.kept[class.0] = unsafe { block.cast::<Next>().read() };
-        self.idle -= class.size();
-        Some(block)
+impl Arena {
+    const fn new() -> Self {
+        Self {
+            addresses: None,
+            free: BTreeMap::new(),
+            fits: BTreeSet::new(),
+            in_use: 0,
+            kept: 0,
+            peak: 0,
+        }
     }
 
-    fn keep(&mut self, block: NonNull<u8>, class: Class) {
-        // SAFETY: the block is free, large enough and aligned.
-        unsafe { block.cast::<Next>().write(self.kept[class.0]) };
-        self.kept[class.0] = Some(block);
-        self.idle += class.size();
+    /// The smallest free range that `size` bytes fit in, one with pages if there is any; `None`
+    /// when the system has no addresses for us.
+    fn take(&mut self, size: usize) -> Option<Free> {
+        self.reserve()?;
+        let with_pages = self.fits.range((true, size, 0)..).next();
+        let (.., address) = match with_pages {
+            Some(found) => *found,
+            None => {
+                self.make_room(size);
+                *self.fits.range((false, size, 0)..(true, 0, 0)).next()?
+            }
+        };
+        let found = self.remove(address)?;
+        if found.size > size {
+            self.insert(Free { address: address + size, size: found.size - size, ..found });
+        }
+        self.in_use += size;
+        self.peak = self.peak.max(self.in_use);
+        Some(Free { size, ..found })
     }
 
-    /// Gives kept blocks back, the largest first, until there is room for one more of `size` bytes.
+    /// Frees a block; `false` when it is not of this arena.
+    fn give_back(&mut self, address: usize, size: usize) -> bool {
+        let ours = self.addresses.as_ref().is_some_and(|all| all.contains(&address));
+        if ours {
+            self.in_use -= size;
+            self.join(Free { address, size, has_pages: true });
+        }
+        ours
+    }
+
+    /// Gives pages back, of the largest ranges first, until there is room for `size` bytes more.
     fn make_room(&mut self, size: usize) {
-        for class in (0..CLASSES).rev().map(Class) {
-            while self.idle > 0 && self.in_use + self.idle + size > self.peak + SLACK {
-                let Some(block) = self.take(class) else { break };
-                // SAFETY: it was mapped with this size, and is no longer kept.
-                unsafe { libc::munmap(block.as_ptr().cast(), class.size()) };
+        loop {
+            let excess = (self.in_use + self.kept + size).saturating_sub(self.peak + SLACK);
+            let Some(&(true, largest, address)) = self.fits.last() else { return };
+            // Whole huge pages, at the end of the range.
+            let end = (address + largest) / HUGE_PAGE * HUGE_PAGE;
+            let start = address.next_multiple_of(HUGE_PAGE);
+            if excess == 0 || start >= end {
+                return;
+            }
+            let start = start.max(end.saturating_sub(excess.next_multiple_of(HUGE_PAGE)));
+            self.remove(address);
+            // SAFETY: the pages are free.
+            unsafe {
+                let pages = ptr::with_exposed_provenance_mut(start);
+                libc::madvise(pages, end - start, libc::MADV_DONTNEED);
+            }
+            for (range, has_pages) in
+                [(address..start, true), (end..address + largest, true), (start..end, false)]
+            {
+                if !range.is_empty() {
+                    self.join(Free { address: range.start, size: range.len(), has_pages });
+                }
             }
         }
     }
-}
 
-/// New pages, all zero; `None` when the system has none.
-fn map(size: usize) -> Option<NonNull<u8>> {
-    let huge = size / HUGE_PAGE * HUGE_PAGE;
-    // Enough to begin where a huge page does.
-    let spare = if huge > 0 { HUGE_PAGE } else { 0 };
-    let (rights, kind) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
-    // SAFETY: a new mapping touches no other memory; only what lies before and behind the block is
-    // unmapped again.
-    unsafe {
-        let start = libc::mmap(ptr::null_mut(), size + spare, rights, kind, -1, 0);
-        if start == libc::MAP_FAILED {
-            return None;
+    /// Adds a free range and joins it with its neighbours.
+    fn join(&mut self, mut new: Free) {
+        let alike = |other: &Free| other.has_pages == new.has_pages;
+        let before = self.free.range(..new.address).next_back().map(|(_, free)| *free);
+        let before = before.filter(|b| alike(b) && b.address + b.size == new.address);
+        let after = self.free.get(&(new.address + new.size)).copied().filter(alike);
+        for neighbour in [before, after].into_iter().flatten() {
+            self.remove(neighbour.address);
+            new.address = new.address.min(neighbour.address);
+            new.size += neighbour.size;
         }
-        let before = if huge > 0 { start.cast::<u8>().align_offset(HUGE_PAGE) } else { 0 };
-        let block = start.byte_add(before);
-        if before > 0 {
-            libc::munmap(start, before);
+        self.insert(new);
+    }
+
+    fn insert(&mut self, free: Free) {
+        self.free.insert(free.address, free);
+        self.fits.insert((free.has_pages, free.size, free.address));
+        self.kept += if free.has_pages { free.size } else { 0 };
+    }
+
+    fn remove(&mut self, address: usize) -> Option<Free> {
+        let free = self.free.remove(&address)?;
+        self.fits.remove(&(free.has_pages, free.size, free.address));
+        self.kept -= if free.has_pages { free.size } else { 0 };
+        Some(free)
+    }
+
+    fn reserve(&mut self) -> Option<()> {
+        if self.addresses.is_none() {
+            let rights = libc::PROT_READ | libc::PROT_WRITE;
+            let kind = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
+            // SAFETY: a new mapping touches no other memory.
+            let all = unsafe { libc::mmap(ptr::null_mut(), RESERVED, rights, kind, -1, 0) };
+            let start = match all {
+                libc::MAP_FAILED => 0,
+                all => all.expose_provenance(),
+            };
+            self.addresses = Some(start..start + if start > 0 { RESERVED } else { 0 });
+            if start > 0 {
+                // Advice only: without huge pages all is as good, and slower.
+                // SAFETY: the range was just mapped.
+                unsafe { libc::madvise(all, RESERVED, libc::MADV_HUGEPAGE) };
+                self.insert(Free { address: start, size: RESERVED, has_pages: false });
+            }
         }
-        if spare > before {
-            libc::munmap(block.byte_add(size), spare - before);
-        }
-        if huge > 0 {
-            // Advice only: without huge pages the block is as good, and slower.
-            libc::madvise(block, huge, libc::MADV_HUGEPAGE);
-        }
-        NonNull::new(block.cast())
+        self.addresses.as_ref().filter(|all| !all.is_empty()).map(|_| ())
     }
 }
 
@@ -231,28 +274,22 @@ mod tests {
     }
 
     #[test]
-    fn classes_hold_what_they_are_for_and_little_more() {
-        for size in (LARGE..1 << 22).step_by(977).chain([LARGE, (1 << 30) + 1, 1 << 40]) {
-            let class = Class::of(size).unwrap();
-            assert!(class.size() >= size && class.size() <= size + size / 8, "{size}");
-            assert_eq!(class.size() % PAGE, 0);
-            assert_eq!(Class::of(class.size()), Some(class));
-        }
-        assert_eq!(Class::of(usize::MAX), Some(Class(CLASSES - 1)));
-    }
-
-    #[test]
-    fn freed_blocks_are_used_again_and_zeroed_where_asked() {
+    fn freed_pages_are_used_again_and_zeroed_where_asked() {
         let recycler = Recycler::new();
         // SAFETY: each block is used within its size and freed once, with its layout.
         unsafe {
-            let first = recycler.alloc(layout(3 << 20));
-            first.write_bytes(7, 3 << 20);
+            let [first, second] = [3 << 20, 2 << 20].map(|size| {
+                let block = recycler.alloc(layout(size));
+                block.write_bytes(7, size);
+                block
+            });
             recycler.dealloc(first, layout(3 << 20));
-            let again = recycler.alloc_zeroed(layout((3 << 20) - 5));
-            assert_eq!(first, again);
-            assert!(std::slice::from_raw_parts(again, (3 << 20) - 5).iter().all(|x| *x == 0));
-            recycler.dealloc(again, layout((3 << 20) - 5));
+            recycler.dealloc(second, layout(2 << 20));
+            // Both at once, since they are neighbours.
+            let both = recycler.alloc_zeroed(layout((5 << 20) - 5));
+            assert_eq!(both, first);
+            assert!(std::slice::from_raw_parts(both, (5 << 20) - 5).iter().all(|x| *x == 0));
+            recycler.dealloc(both, layout((5 << 20) - 5));
         }
     }
 
@@ -273,21 +310,45 @@ mod tests {
         }
     }
 
+    /// Takes and frees at random; blocks never overlap, and nothing is lost.
     #[test]
-    fn kept_blocks_hardly_raise_the_peak() {
-        let recycler = Recycler::new();
-        let held = || recycler.blocks().in_use + recycler.blocks().idle;
-        // SAFETY: as above.
-        unsafe {
-            let layouts = [1, 2, 3].map(|n| layout(n * SLACK));
-            let blocks = layouts.map(|layout| (recycler.alloc(layout), layout));
-            blocks.map(|(block, layout)| recycler.dealloc(block, layout));
-            assert_eq!(held(), 6 * SLACK);
-            for size in [7, 4, 5].map(|n| n * SLACK) {
-                let block = recycler.alloc(layout(size));
-                assert!(held() <= 8 * SLACK, "{}", held());
-                recycler.dealloc(block, layout(size));
+    fn ranges_are_conserved() {
+        use rand::{RngExt, SeedableRng};
+        let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(1);
+        let mut arena = Arena::new();
+        let mut blocks: Vec<(usize, usize)> = Vec::new();
+        for _ in 0..3000 {
+            if blocks.is_empty() || rng.random_bool(0.52) {
+                let size = PAGE * rng.random_range(64..20_000);
+                let address = arena.take(size).unwrap().address;
+                let apart = |&(a, s): &(usize, usize)| a + s <= address || address + size <= a;
+                assert!(blocks.iter().all(apart));
+                blocks.push((address, size));
+            } else {
+                let (address, size) = blocks.swap_remove(rng.random_range(0..blocks.len()));
+                assert!(arena.give_back(address, size));
             }
+            assert_eq!(arena.in_use, blocks.iter().map(|(_, size)| size).sum::<usize>());
+            let free = arena.free.values();
+            assert_eq!(arena.in_use + free.clone().map(|f| f.size).sum::<usize>(), RESERVED);
+            assert_eq!(arena.kept, free.filter(|f| f.has_pages).map(|f| f.size).sum::<usize>());
+            let edges = arena.free.len() * 2 * HUGE_PAGE;
+            assert!(arena.in_use + arena.kept <= arena.peak + SLACK + edges);
+            assert_eq!(arena.free.len(), arena.fits.len());
         }
+    }
+
+    #[test]
+    fn kept_pages_hardly_raise_the_peak() {
+        let mut arena = Arena::new();
+        let sizes = [1, 2, 3].map(|n| n * SLACK);
+        let blocks = sizes.map(|size| (arena.take(size).unwrap().address, size));
+        for (address, size) in blocks {
+            assert!(arena.give_back(address, size));
+        }
+        assert_eq!([arena.in_use, arena.kept], [0, 6 * SLACK]);
+        arena.take(8 * SLACK).unwrap();
+        assert_eq!(arena.in_use, 8 * SLACK);
+        assert!(arena.kept < 2 * HUGE_PAGE);
     }
 }

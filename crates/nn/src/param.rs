@@ -111,9 +111,21 @@ impl ParamCell {
     /// # Panics
     /// If the number of values differs.
     pub fn set(&self, value: Tensor<1>) {
+        self.update(|_| value);
+    }
+
+    /// Sets what `change` makes of the value, which is nobody else's meanwhile, so that its memory
+    /// can be used again.
+    ///
+    /// # Panics
+    /// If the number of values differs.
+    pub fn update(&self, change: impl FnOnce(Tensor<1>) -> Tensor<1>) {
+        let trainable = self.is_trainable();
+        let value = self.value();
+        self.replace(Tensor::empty([0], &value.device()));
+        let value = change(value);
         assert_eq!(value.dims()[0], self.len(), "parameter '{}' changed size", self.name);
         let value = value.without_autodiff();
-        let trainable = self.is_trainable();
         self.replace(if trainable { value.autodiff().require_grad() } else { value });
     }
 

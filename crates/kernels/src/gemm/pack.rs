@@ -113,9 +113,14 @@ unsafe fn panels(
             for (tile, start) in starts() {
                 let mut words = [_mm512_setzero_si512(); SIDE];
                 for (i, word) in words.iter_mut().enumerate().take(outer(panel)) {
-                    let mut line = [0f32; DEPTH];
                     let row = (first + panel * SIDE + i) * a.row_stride;
-                    for (j, value) in line.iter_mut().enumerate().take(inner.end - start) {
+                    let count = inner.end - start;
+                    if a.column_stride == 1 {
+                        *word = unsafe { along(a.data.as_ptr().add(row + start), count) };
+                        continue;
+                    }
+                    let mut line = [0f32; DEPTH];
+                    for (j, value) in line.iter_mut().enumerate().take(count) {
                         let at = row + (start + j) * a.column_stride;
                         *value = a.data.get(at).copied().unwrap_or_default();
                     }

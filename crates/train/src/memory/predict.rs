@@ -34,7 +34,7 @@ const RESIDUAL_VALUES: u64 = 2;
 /// AdamW keeps `m` and `v`.
 const MOMENTS: u64 = 2;
 /// Bytes that the allocator keeps for reuse ([`quintet_kernels::Recycler`]).
-const KEPT: u64 = 64 << 20;
+const KEPT: u64 = 32 << 20;
 
 /// How a tower takes part in the backward pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]

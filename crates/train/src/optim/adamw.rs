@@ -197,31 +197,31 @@ impl Slot {
             inv_root_correction: (1.0 - config.beta2.powf(steps)).sqrt().recip() as f32,
             eps: config.eps as f32,
         };
-        let value = self.cell.value();
-        let (device, dtype) = (value.device(), value.dtype());
         let len = self.cell.len();
-        match gradient {
-            Gradient::Host(grad) => {
-                let fresh = || Moments::Host { m: vec![0.0; len], v: vec![0.0; len] };
-                let Moments::Host { m, v } = self.moments.get_or_insert_with(fresh) else {
-                    unreachable!("moments live where the parameter does")
-                };
-                let mut value = value.into_data_dtype(DType::F32);
-                update_slices(values_mut(&mut value), values(&grad), m, v, k);
-                self.cell.set(Tensor::from_data(value, (&device, dtype)));
+        self.cell.update(|value| {
+            let (device, dtype) = (value.device(), value.dtype());
+            match gradient {
+                Gradient::Host(grad) => {
+                    let fresh = || Moments::Host { m: vec![0.0; len], v: vec![0.0; len] };
+                    let Moments::Host { m, v } = self.moments.get_or_insert_with(fresh) else {
+                        unreachable!("moments live where the parameter does")
+                    };
+                    let mut value = value.into_data_dtype(DType::F32);
+                    update_slices(values_mut(&mut value), values(&grad), m, v, k);
+                    Tensor::from_data(value, (&device, dtype))
+                }
+                Gradient::Device(grad) => {
+                    let zeros = || Tensor::zeros([len], (&device, DType::F32));
+                    let fresh = || Moments::Device(Box::new([zeros(), zeros()]));
+                    let Moments::Device(moments) = self.moments.get_or_insert_with(fresh) else {
+                        unreachable!("moments live where the parameter does")
+                    };
+                    let [m, v] = moments.as_mut();
+                    let value = value.cast(DType::F32);
+                    update_tensors(value, grad.cast(DType::F32), m, v, k).cast(dtype)
+                }
             }
-            Gradient::Device(grad) => {
-                let zeros = || Tensor::zeros([len], (&device, DType::F32));
-                let fresh = || Moments::Device(Box::new([zeros(), zeros()]));
-                let Moments::Device(moments) = self.moments.get_or_insert_with(fresh) else {
-                    unreachable!("moments live where the parameter does")
-                };
-                let [m, v] = moments.as_mut();
-                let value = value.cast(DType::F32);
-                let value = update_tensors(value, grad.cast(DType::F32), m, v, k);
-                self.cell.set(value.cast(dtype));
-            }
-        }
+        });
     }
 }
 
