@@ -27,7 +27,8 @@ def choose():
 
 
 def evaluate(tokens):
-    batch = llama_cpp.llama_batch_get_one((llama_cpp.llama_token * len(tokens))(*tokens), len(tokens))
+    array = (llama_cpp.llama_token * len(tokens))(*tokens)  # the batch points into it
+    batch = llama_cpp.llama_batch_get_one(array, len(tokens))
     if llama_cpp.llama_decode(context, batch) != 0:
         raise SystemExit("llama_decode failed")
 

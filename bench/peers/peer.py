@@ -21,3 +21,7 @@ def ids(batch, tokens, vocabulary):
         [(i * i * 31 + i * 7919) % vocabulary for i in range(row * tokens, (row + 1) * tokens)]
         for row in range(batch)
     ]
+
+
+def noise(count):
+    return [i / 254.0 - 1.0 for i in ids(1, count, 509)[0]]

@@ -1,5 +1,5 @@
 """`torch_decode.py MODEL PROMPT_TOKENS NEW_TOKENS`: as `bench/ours/src/bin/decode.rs`, with
-`transformers` in bf16. A GGUF file is unpacked as `transformers` does it."""
+`transformers`: a GGUF file as it comes, another checkpoint in its own precision."""
 
 import sys
 import time
@@ -11,8 +11,11 @@ from transformers import AutoModelForCausalLM
 
 path, prompt, new = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
 begun = time.perf_counter()
-file = {"gguf_file": path.name} if path.suffix == ".gguf" else {}
-model = AutoModelForCausalLM.from_pretrained(path.parent if file else path, dtype=torch.bfloat16, **file)
+if path.suffix == ".gguf":
+    how = {"gguf_file": path.name, "dtype": torch.bfloat16}
+    model = AutoModelForCausalLM.from_pretrained(path.parent, **how)
+else:
+    model = AutoModelForCausalLM.from_pretrained(path, dtype="auto")
 loading = time.perf_counter() - begun
 text = torch.tensor(ids(1, prompt, model.config.vocab_size))
 

@@ -1,10 +1,11 @@
 """`torch_step.py MODEL_DIR forward|train BATCH TOKENS`: as `bench/ours/src/bin/step.rs`, with
-`transformers` on PyTorch: scaled-dot-product attention, fused AdamW."""
+`transformers` on PyTorch (scaled-dot-product attention)."""
 
 import sys
 
 import torch
 from peer import ids, serve
+from torch_training import serve_steps
 from transformers import AutoModelForCausalLM
 
 model = AutoModelForCausalLM.from_pretrained(sys.argv[1], dtype=torch.float32, attn_implementation="sdpa")
@@ -13,24 +14,12 @@ batch = torch.tensor(ids(batch, tokens, model.config.vocab_size))
 model.config.use_cache = False
 
 
+@torch.inference_mode()
 def forward():
-    with torch.inference_mode():
-        return [model(batch).logits.mean().item()]
+    return [model(batch).logits.mean().item()]
 
 
-matrices = [p for p in model.parameters() if p.ndim > 1]
-vectors = [p for p in model.parameters() if p.ndim <= 1]
-groups = [{"params": matrices, "weight_decay": 0.01}, {"params": vectors, "weight_decay": 0.0}]
-optimiser = torch.optim.AdamW(groups, lr=1e-4, fused=True)
-
-
-def train():
-    loss = model(batch, labels=batch).loss
-    loss.backward()
-    torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-    optimiser.step()
-    optimiser.zero_grad(set_to_none=True)
-    return [loss.item()]
-
-
-serve({"forward": forward, "train": train}[mode])
+if mode == "forward":
+    serve(forward)
+else:
+    serve_steps(model, input_ids=batch, labels=batch)

@@ -1,4 +1,5 @@
-"""A training step (forward, backward, clipping, AdamW) against PyTorch and candle."""
+"""A training step (forward, backward, clipping, AdamW) against PyTorch and candle; and that of the
+bundled mini model against `transformers`."""
 
 import sys
 
@@ -14,3 +15,7 @@ for size, batch, tokens in [("small", 8, 512), ("base", 2, 256)]:
     compare(name, "pytorch", [OURS / "step", *work], torch)
     compare(name, "candle", [OURS / "step", *work], [candle("step"), *work])
     compare(f"{name}-mixed", "pytorch", [OURS / "step", *work, "mixed"], torch, tolerance=2e-2)
+work = [ROOT / "checkpoints/mini", 16, 64]
+torch = [sys.executable, ROOT / "bench/peers/torch_sft.py", *work]
+compare("train_step/mini-sft-16", "pytorch", [OURS / "sft", *work], torch)
+compare("train_step/mini-sft-16-mixed", "pytorch", [OURS / "sft", *work, "mixed"], torch, tolerance=2e-2)

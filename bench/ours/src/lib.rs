@@ -1,8 +1,10 @@
 //! What our contestants share.
 
 mod protocol;
+mod training;
 
-pub use protocol::{ids, serve};
+pub use protocol::{ids, noise, serve};
+pub use training::{as_a_step, serve_steps};
 
 #[cfg(target_os = "linux")]
 #[global_allocator]

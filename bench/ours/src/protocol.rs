@@ -41,3 +41,8 @@ pub fn ids(batch: usize, tokens: usize, vocabulary: usize) -> Vec<Vec<u32>> {
     let id = |i: usize| ((i * i * 31 + i * 7919) % vocabulary) as u32;
     (0..batch).map(|row| (0..tokens).map(|t| id(row * tokens + t)).collect()).collect()
 }
+
+/// The pixels that all contestants see, between -1 and 1.
+pub fn noise(count: usize) -> Vec<f32> {
+    ids(1, count, 509).concat().into_iter().map(|id| id as f32 / 254.0 - 1.0).collect()
+}

@@ -119,9 +119,8 @@ pub(crate) unsafe fn written_both(
 ) -> [Vec<f32>; 2] {
     let mut second = Vec::new();
     // SAFETY: the caller's promise.
-    let first = unsafe {
-        written(len, |first| second = written(len, |second| write(first, second)))
-    };
+    let first =
+        unsafe { written(len, |first| second = written(len, |second| write(first, second))) };
     [first, second]
 }
 

@@ -7,12 +7,6 @@
 //! Matrix products take their operands in `f32`. Inside [`mixed_precision`] they are rounded to
 //! `bf16` where the processor multiplies that kind in hardware, and summed in `f32`.
 
-/// Runs `f` on one of the threads that operations share their work among. There they begin without
-/// waking another thread and waiting for it: worth doing for many operations in a row.
-pub fn on_workers<R: Send>(f: impl FnOnce() -> R + Send) -> R {
-    rayon::scope(|_| f())
-}
-
 mod bridge;
 mod gemm;
 mod lanes;
@@ -21,6 +15,7 @@ mod precision;
 mod quant;
 #[cfg(target_os = "linux")]
 mod recycler;
+mod workers;
 
 pub use ops::{
     attention::attention,
@@ -34,3 +29,4 @@ pub use precision::{has_fast_bf16, mixed_precision};
 pub use quant::{QuantMatrix, quantised_linear, quantised_linears};
 #[cfg(target_os = "linux")]
 pub use recycler::Recycler;
+pub use workers::on_workers;

@@ -77,6 +77,11 @@ impl Attention {
         })
     }
 
+    /// Whether the maps round activations, as those with quantised matrices do.
+    pub fn rounds(&self) -> bool {
+        self.query.weight().quantised().is_some_and(|weight| weight.rounds())
+    }
+
     /// Self-attention. With a cache, `x` continues the tokens already in it.
     ///
     /// # Shapes

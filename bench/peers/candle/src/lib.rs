@@ -3,4 +3,4 @@
 #[path = "../../../ours/src/protocol.rs"]
 mod contestant;
 
-pub use contestant::{ids, serve};
+pub use contestant::{ids, noise, serve};

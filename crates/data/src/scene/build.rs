@@ -114,7 +114,7 @@ impl Scene {
             .collect();
 
         let names = match spec.crowded {
-            true => plan::crowd(sprites.names(), spec.objects, &mut rng),
+            true => plan::crowd(sprites.names(), spec.objects, spec.names, &mut rng),
             false => plan::draw(sprites.names(), spec.objects, &mut rng),
         };
         let [smallest, largest] = spec.sizes;

@@ -30,9 +30,23 @@ pub(super) fn frequency(name: u16, names: &[u16]) -> f64 {
     (1.0 - THEMED) / names.len() as f64 + THEMED / (groups.len() as f64 * size as f64)
 }
 
-/// As many names as may be, each drawn by itself.
-pub(super) fn crowd(names: &[u16], most: u32, rng: &mut impl Rng) -> Vec<u16> {
-    (0..most.clamp(1, 16)).filter_map(|_| names.choose(rng).copied()).collect()
+/// As many names as may be, each drawn by itself; from `different` names, if that is given, or
+/// fewer.
+pub(super) fn crowd(
+    names: &[u16],
+    most: u32,
+    different: Option<u32>,
+    rng: &mut impl Rng,
+) -> Vec<u16> {
+    let most = most.clamp(1, 16);
+    let Some(different) = different else {
+        return (0..most).filter_map(|_| names.choose(rng).copied()).collect();
+    };
+    let few: Vec<u16> = (0..rng.random_range(1..=different.max(1)))
+        .filter_map(|_| names.choose(rng).copied())
+        .collect();
+    let count = rng.random_range(2..=most.max(2));
+    (0..count).filter_map(|_| few.choose(rng).copied()).collect()
 }
 
 /// The names of one scene, one entry per object, in the order they are placed.

@@ -29,6 +29,9 @@ pub struct SceneSpec {
     /// name drawn by itself: for encoders, which learn from every one.
     #[serde(default)]
     pub crowded: bool,
+    /// Most different names of a crowded scene, which then repeat: for counting.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub names: Option<u32>,
     /// Disturbances.
     #[serde(default)]
     pub augment: Augment,
@@ -70,6 +73,7 @@ impl SceneSpec {
             sizes: default_sizes(),
             words: default_words(),
             crowded: false,
+            names: None,
             augment,
         }
     }

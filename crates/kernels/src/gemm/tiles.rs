@@ -21,6 +21,18 @@ mod unit {
     ) {
         unreachable!("callers ask whether the tile unit is there");
     }
+
+    pub(crate) struct Left;
+
+    impl Left {
+        pub fn new(_: Matrix<'_>) -> Self {
+            unreachable!("callers ask whether the tile unit is there");
+        }
+
+        pub fn multiply(&self, _: Matrix<'_>, _: Target<'_>) {
+            unreachable!("callers ask whether the tile unit is there");
+        }
+    }
 }
 
 #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
@@ -133,12 +145,11 @@ mod unit {
         let c = Rows(c.first, c.stride);
         // Pairs of tiles, the second of which may be empty.
         let columns = n.div_ceil(2 * SIDE);
-        for start in (0..k).step_by(INNER) {
-            let inner = start..(start + INNER).min(k);
+        for inner in parts(k) {
             let depth = inner.len().div_ceil(DEPTH);
             let finish = Finish {
                 bias: finish.bias.filter(|_| inner.end == k),
-                accumulate: finish.accumulate || start > 0,
+                accumulate: finish.accumulate || inner.start > 0,
                 ..finish
             };
             with_tiles(&RIGHT, 2 * columns * depth, |right| {
@@ -180,27 +191,96 @@ mod unit {
         with_tiles(&LEFT, 2 * pairs * depth, |left| {
             // SAFETY: `available` detected the vector instructions.
             unsafe { pack::left(a, rows.start, inner.clone(), left) };
-            // SAFETY: `available` says that tiles can be used; the configuration is valid.
-            unsafe { asm!("ldtilecfg [{}]", in(reg) &CONFIG, options(nostack, readonly)) };
-            for (j, right) in right.chunks(2 * depth).enumerate() {
-                for (i, left) in left.chunks(2 * depth).enumerate() {
-                    let (row, column) = (rows.start + i * 2 * SIDE, j * 2 * SIDE);
-                    let size = [2 * SIDE, 2 * SIDE];
-                    let size = [size[0].min(rows.end - row), size[1].min(n - column)];
-                    let bias = finish.bias.and_then(|bias| bias.get(column..));
-                    let finish = Finish { bias, ..finish };
-                    let mut sums = MaybeUninit::<Sums>::uninit();
-                    // SAFETY: tiles are configured; both factors have two rows of `depth` tiles.
-                    // The caller's `c` has these rows and columns, and no one else writes them.
-                    unsafe {
-                        dot(left, right, depth, &mut sums);
-                        store(sums.assume_init_ref(), c.at(row, column), c.1, size, finish);
-                    }
+            products(left, right, depth, rows, n, c, finish);
+        });
+    }
+
+    /// The result's rows `rows` from packed factors with `depth` tiles in a row.
+    fn products(
+        left: &[Tile],
+        right: &[Tile],
+        depth: usize,
+        rows: Range<usize>,
+        n: usize,
+        c: Rows,
+        finish: Finish<'_>,
+    ) {
+        // SAFETY: `available` says that tiles can be used; the configuration is valid.
+        unsafe { asm!("ldtilecfg [{}]", in(reg) &CONFIG, options(nostack, readonly)) };
+        for (j, right) in right.chunks(2 * depth).enumerate() {
+            for (i, left) in left.chunks(2 * depth).enumerate() {
+                let (row, column) = (rows.start + i * 2 * SIDE, j * 2 * SIDE);
+                let size = [2 * SIDE, 2 * SIDE];
+                let size = [size[0].min(rows.end - row), size[1].min(n - column)];
+                let bias = finish.bias.and_then(|bias| bias.get(column..));
+                let finish = Finish { bias, ..finish };
+                let mut sums = MaybeUninit::<Sums>::uninit();
+                // SAFETY: tiles are configured; both factors have two rows of `depth` tiles.
+                // The caller's `c` has these rows and columns, and no one else writes them.
+                unsafe {
+                    dot(left, right, depth, &mut sums);
+                    store(sums.assume_init_ref(), c.at(row, column), c.1, size, finish);
                 }
             }
-            // SAFETY: gives the tile registers back, which makes switching threads cheap again.
-            unsafe { asm!("tilerelease", options(nostack, nomem)) };
-        });
+        }
+        // SAFETY: gives the tile registers back, which makes switching threads cheap again.
+        unsafe { asm!("tilerelease", options(nostack, nomem)) };
+    }
+
+    /// A left factor, packed once for products with several right ones.
+    pub(crate) struct Left {
+        /// For each part of the inner dimension, pairs of 16 rows of tiles.
+        tiles: Vec<Tile>,
+        rows: usize,
+        columns: usize,
+    }
+
+    impl Left {
+        /// Packs on all threads.
+        pub fn new(a: Matrix<'_>) -> Self {
+            assert!(available(), "callers ask whether the tile unit is there");
+            let pairs = a.rows.div_ceil(2 * SIDE);
+            let mut tiles = vec![Tile::ZERO; 2 * pairs * a.columns.div_ceil(DEPTH)];
+            let mut rest = tiles.as_mut_slice();
+            for inner in parts(a.columns) {
+                let depth = inner.len().div_ceil(DEPTH);
+                let (part, after) = rest.split_at_mut(2 * pairs * depth);
+                rest = after;
+                part.par_chunks_mut(2 * depth).enumerate().for_each(|(i, tiles)| {
+                    // SAFETY: `available` detected the vector instructions.
+                    unsafe { pack::left(&a, i * 2 * SIDE, inner.clone(), tiles) };
+                });
+            }
+            Self { tiles, rows: a.rows, columns: a.columns }
+        }
+
+        /// `C = A B`, on this thread.
+        ///
+        /// # Panics
+        /// If the shapes do not fit.
+        pub fn multiply(&self, b: Matrix<'_>, c: Target<'_>) {
+            assert_eq!(self.columns, b.rows, "the inner dimensions differ");
+            assert_eq!([self.rows, b.columns], [c.rows, c.columns], "the result's shape differs");
+            let (pairs, columns) = (self.rows.div_ceil(2 * SIDE), b.columns.div_ceil(2 * SIDE));
+            let target = Rows(c.first, c.stride);
+            let mut rest = self.tiles.as_slice();
+            for inner in parts(self.columns) {
+                let depth = inner.len().div_ceil(DEPTH);
+                let (left, after) = rest.split_at(2 * pairs * depth);
+                rest = after;
+                let finish = Finish { accumulate: inner.start > 0, ..Finish::default() };
+                with_tiles(&RIGHT, 2 * columns * depth, |right| {
+                    // SAFETY: `available` detected the vector instructions.
+                    unsafe { pack::right(&b, 0, inner, right) };
+                    products(left, right, depth, 0..self.rows, b.columns, target, finish);
+                });
+            }
+        }
+    }
+
+    /// The inner dimension in parts that are packed at a time.
+    fn parts(k: usize) -> impl Iterator<Item = Range<usize>> {
+        (0..k).step_by(INNER).map(move |start| start..(start + INNER).min(k))
     }
 
     /// 32 rows of 32 sums.
@@ -288,5 +368,5 @@ mod unit {
     }
 }
 
-pub(crate) use unit::available;
 pub(super) use unit::multiply;
+pub(crate) use unit::{Left, available};

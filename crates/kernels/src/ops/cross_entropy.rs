@@ -58,7 +58,9 @@ fn rows_held(classes: usize) -> usize {
 pub(super) fn reference(hidden: Tensor<2>, weight: Tensor<2>, targets: Vec<i32>) -> Tensor<1> {
     let (device, m) = (hidden.device().without_autodiff(), targets.len());
     let targets = Tensor::<2, Int>::from_data(TensorData::new(targets, [m, 1]), &device);
-    let chances = activation::log_softmax(linear(hidden, weight, None).cast(DType::F32), 1);
+    let logits = linear(hidden, weight, None);
+    let logits = if logits.dtype() == DType::F64 { logits } else { logits.cast(DType::F32) };
+    let chances = activation::log_softmax(logits, 1);
     chances.gather(1, targets).mean().neg()
 }
 

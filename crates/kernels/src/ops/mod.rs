@@ -20,7 +20,7 @@ const PIECE: usize = 1 << 14;
 
 /// Calls `f` with `len` values that this thread keeps for the next call; what they hold is left over
 /// from the last.
-fn with_scratch<R>(len: usize, f: impl FnOnce(&mut [f32]) -> R) -> R {
+pub(crate) fn with_scratch<R>(len: usize, f: impl FnOnce(&mut [f32]) -> R) -> R {
     thread_local! {
         static SCRATCH: Cell<Vec<f32>> = const { Cell::new(Vec::new()) };
     }

@@ -1,5 +1,7 @@
 //! Every operation against the plain composition of tensor operations: values and gradients.
 
+mod differences;
+
 use std::cell::Cell;
 
 use burn::{Device, Tensor, TensorData, module};

@@ -12,6 +12,8 @@ pub(super) struct Activations {
     sums: Vec<f32>,
     /// Sums of 32 rounded numbers, times their scale.
     totals: Vec<f32>,
+    /// Scale and total of each 32 beside each other.
+    pairs: Vec<[f32; 2]>,
 }
 
 /// A row of activations.
@@ -21,6 +23,7 @@ pub(super) struct Row<'a> {
     scales: &'a [f32],
     sums: &'a [[f32; 2]],
     totals: &'a [f32],
+    pairs: &'a [[f32; 2]],
 }
 
 /// 32 activations.
@@ -37,6 +40,26 @@ impl<'a> Row<'a> {
     /// Number of parts of 32.
     pub fn parts(&self) -> usize {
         self.values.len()
+    }
+
+    /// All numbers.
+    pub fn bytes(&self) -> *const i8 {
+        self.values.as_ptr().cast()
+    }
+
+    /// The scale of each part.
+    pub fn scales(&self) -> *const f32 {
+        self.scales.as_ptr()
+    }
+
+    /// The sum of each part, times its scale.
+    pub fn totals(&self) -> *const f32 {
+        self.totals.as_ptr()
+    }
+
+    /// Scale and total of each part beside each other.
+    pub fn pairs(&self) -> *const f32 {
+        self.pairs.as_ptr().cast()
     }
 
     /// Part `i`.
@@ -64,8 +87,10 @@ impl Activations {
         let (mut values, mut scales) = (vec![0; x.len()], vec![0.0; parts]);
         let mut sums = vec![0.0; 2 * parts];
         round(x, &mut values, &mut scales, &mut sums);
-        let totals = sums.as_chunks().0.iter().map(|[first, second]| first + second).collect();
-        Self { columns, values, scales, sums, totals }
+        let totals: Vec<f32> =
+            sums.as_chunks().0.iter().map(|[first, second]| first + second).collect();
+        let pairs = scales.iter().zip(&totals).map(|(scale, total)| [*scale, *total]).collect();
+        Self { columns, values, scales, sums, totals, pairs }
     }
 
     /// Row `i`.
@@ -76,7 +101,8 @@ impl Activations {
             values: &self.values.as_chunks().0[of.clone()],
             scales: &self.scales[of.clone()],
             sums: &self.sums.as_chunks().0[of.clone()],
-            totals: &self.totals[of],
+            totals: &self.totals[of.clone()],
+            pairs: &self.pairs[of],
         }
     }
 

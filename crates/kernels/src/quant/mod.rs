@@ -12,6 +12,8 @@ mod lanes;
 mod rows;
 #[cfg(test)]
 mod tests;
+#[cfg(target_arch = "x86_64")]
+mod wide;
 
 use std::sync::Arc;
 
@@ -23,8 +25,11 @@ use rayon::prelude::*;
 
 use crate::{
     bridge::{Kernel, run, tensor, tracked, values, written},
-    gemm::{Finish, Matrix, Product, Shared, multiply, tiles},
-    ops::linear::linear,
+    gemm::{
+        Finish, Matrix, Product, Shared, multiply,
+        tiles::{self, Left},
+    },
+    ops::{linear::linear, with_scratch},
 };
 
 /// Rows of activations from which on panels are unpacked.
@@ -54,6 +59,11 @@ impl QuantMatrix {
     /// `[out, in]`.
     pub fn dims(&self) -> [usize; 2] {
         [self.rows, self.columns]
+    }
+
+    /// Whether its products round activations.
+    pub fn rounds(&self) -> bool {
+        !rows::is_half(self.raw.dtype())
     }
 
     /// The matrix as a tensor.
@@ -91,14 +101,11 @@ impl QuantMatrix {
     pub(crate) fn multiply(&self, x: &[f32], out: &mut [f32]) {
         let m = x.len() / self.columns;
         if m >= MANY {
-            self.by_panels(x, out);
+            self.by_panels(&ManyRows::new(x, self), out);
             return;
         }
         let piece = self.piece();
-        let rounded = match rows::is_half(self.raw.dtype()) {
-            true => None,
-            false => Some(activations::Activations::new(x, self.columns)),
-        };
+        let rounded = self.rounds().then(|| activations::Activations::new(x, self.columns));
         let part = |(i, out): (usize, &mut [f32])| match &rounded {
             Some(x) => self.dots(i * piece, x, out),
             None => {
@@ -125,21 +132,21 @@ impl QuantMatrix {
         rows::dots(self.raw.dtype(), self.blocks(first, out.len() / x.rows()), x, out);
     }
 
-    fn by_panels(&self, x: &[f32], out: &mut [f32]) {
-        let m = x.len() / self.columns;
-        let a = Matrix::rows(x, [m, self.columns]);
-        // Rounding activations to `bf16` loses less than rounding them to bytes.
-        let product = match tiles::available() && !rows::is_half(self.raw.dtype()) {
-            true => Product::Mixed,
-            false => Product::here(),
-        };
+    /// [`Self::multiply`] for many rows.
+    fn by_panels(&self, x: &ManyRows<'_>, out: &mut [f32]) {
+        let m = out.len() / self.rows;
         let out = &Shared::new(out);
         self.panels(|first, panel| {
             let count = panel.len() / self.columns;
             let b = Matrix::rows(panel, [count, self.columns]).transposed();
             // SAFETY: panels are columns of their own.
             let c = unsafe { out.part(first, [m, count], self.rows) };
-            multiply(product, a, b, c, Finish::default(), false);
+            match x {
+                ManyRows::Packed(x) => x.multiply(b, c),
+                ManyRows::Plain(x) => {
+                    multiply(Product::here(), *x, b, c, Finish::default(), false);
+                }
+            }
         });
     }
 
@@ -149,9 +156,10 @@ impl QuantMatrix {
         let each = each.min(PANEL / self.columns).max(1);
         (0..self.rows.div_ceil(each)).into_par_iter().for_each(|i| {
             let count = each.min(self.rows - i * each);
-            let mut panel = vec![0.0; count * self.columns];
-            self.unpack(i * each, &mut panel);
-            f(i * each, &panel);
+            with_scratch(count * self.columns, |panel| {
+                self.unpack(i * each, panel);
+                f(i * each, panel);
+            });
         });
     }
 
@@ -173,6 +181,24 @@ impl QuantMatrix {
     }
 }
 
+/// Many rows of activations, ready to be multiplied with panels.
+enum ManyRows<'a> {
+    /// Rounded to `bf16`, which loses less than rounding them to bytes.
+    Packed(Left),
+    Plain(Matrix<'a>),
+}
+
+impl<'a> ManyRows<'a> {
+    /// For matrices like this one.
+    fn new(x: &'a [f32], matrix: &QuantMatrix) -> Self {
+        let x = Matrix::rows(x, [x.len() / matrix.columns, matrix.columns]);
+        match tiles::available() && matrix.rounds() {
+            true => Self::Packed(Left::new(x)),
+            false => Self::Plain(x),
+        }
+    }
+}
+
 /// `y = x Wᵀ`, with a quantised `W`, which gets no gradient.
 ///
 /// On the CPU `W` stays as it is; on other devices it is unpacked each time.
@@ -190,7 +216,7 @@ pub fn quantised_linear<const D: usize>(x: Tensor<D>, weight: &QuantMatrix) -> T
     }
 }
 
-/// Several products with the same `x`, `[.., in]`. Outside a graph, a few rows are rounded once and
+/// Several products with the same `x`, `[.., in]`. Outside a graph it is rounded once; few rows are
 /// multiplied with all matrices together.
 ///
 /// # Shapes
@@ -203,15 +229,43 @@ pub fn quantised_linears<const D: usize, const N: usize>(
     x: Tensor<D>,
     weights: [&QuantMatrix; N],
 ) -> [Tensor<D>; N] {
-    let columns = x.dims().last().copied().unwrap_or_default();
-    let few = x.shape().num_elements() < MANY * columns;
-    let few = few && !weights.iter().any(|weight| rows::is_half(weight.raw.dtype()));
-    let Some(plain) = tracked(&x).filter(|x| few && !x.is_tracked()) else {
+    let rounds = weights.iter().all(|weight| weight.rounds());
+    let Some(plain) = tracked(&x).filter(|x| rounds && !x.is_tracked()) else {
         return weights.map(|weight| quantised_linear(x.clone(), weight));
     };
+    let columns = x.dims().last().copied().unwrap_or_default();
     assert!(weights.iter().all(|weight| weight.columns == columns), "the widths differ");
     let plain = plain.into_primitive();
-    let rounded = &activations::Activations::new(&values(&plain), columns);
+    let plain = values(&plain);
+    let outs = match plain.len() < MANY * columns {
+        true => few_by_all(&plain, columns, weights),
+        false => {
+            let many = weights.first().map(|weight| ManyRows::new(&plain, weight));
+            weights.map(|weight| {
+                let len = plain.len() / columns * weight.rows;
+                // SAFETY: the product sets all its values.
+                many.as_ref().map_or_else(Vec::new, |many| unsafe {
+                    written(len, |out| weight.by_panels(many, out))
+                })
+            })
+        }
+    };
+    let mut outs = outs.into_iter();
+    weights.map(|weight| {
+        let mut shape = x.shape();
+        shape[D - 1] = weight.rows;
+        let out = tensor(outs.next().unwrap_or_default(), shape);
+        Tensor::from_primitive::<burn_flex::Flex>(out)
+    })
+}
+
+/// The products of a few rows with all matrices, as one piece of work.
+fn few_by_all<const N: usize>(
+    x: &[f32],
+    columns: usize,
+    weights: [&QuantMatrix; N],
+) -> [Vec<f32>; N] {
+    let rounded = &activations::Activations::new(x, columns);
     let m = rounded.rows();
     let mut outs = weights.map(|weight| vec![0f32; m * weight.rows]); // [out, m]
     let tasks: Vec<_> = weights
@@ -224,13 +278,7 @@ pub fn quantised_linears<const D: usize, const N: usize>(
         })
         .collect();
     tasks.into_par_iter().for_each(|(weight, first, out)| weight.dots(first, rounded, out));
-    let mut outs = outs.into_iter();
-    weights.map(|weight| {
-        let out = outs.next().unwrap_or_default();
-        let mut shape = x.shape();
-        shape[D - 1] = weight.rows;
-        Tensor::from_primitive::<burn_flex::Flex>(tensor(transposed(out, m), shape))
-    })
+    outs.map(|out| transposed(out, m))
 }
 
 /// `[n, m]` to `[m, n]`

@@ -38,6 +38,10 @@ pub(super) fn is_half(dtype: DType) -> bool {
 
 /// The products of each row of `blocks` with each row of `x`: `out` is `[rows, x.rows()]`.
 pub(super) fn dots(dtype: DType, blocks: &[u8], x: &Activations, out: &mut [f32]) {
+    #[cfg(target_arch = "x86_64")]
+    if x.rows() == 1 && super::wide::dots(dtype, blocks, x, out) {
+        return;
+    }
     start(dtype, Dots { blocks, x, out });
 }
 

@@ -97,6 +97,11 @@ impl Block {
         })
     }
 
+    /// Whether the maps round activations, as those with quantised matrices do.
+    pub(crate) fn rounds(&self) -> bool {
+        self.attention.rounds()
+    }
+
     /// # Shapes
     /// - x and output: `[b, t, d]`
     /// - bias: `[b or 1, 1, t, s]`

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use burn::{DType, Device, Int, Tensor, TensorData};
-use quintet_kernels::mean_cross_entropy;
+use quintet_kernels::{mean_cross_entropy, mixed_precision};
 use quintet_nn::{
     Embedding, KvCache, Layout, Linear, Params, Rope, Rows, Vars, attention_bias, mask::Visibility,
     rope::Rotation,
@@ -15,6 +15,9 @@ use super::{
     gguf::GgufCheckpoint,
 };
 use crate::{Result, multimodal::cross_entropy, source::Checkpoint};
+
+/// Tokens from which on products of quantised matrices go by panels.
+const MANY: usize = 16;
 
 #[derive(Debug)]
 enum Positions {
@@ -256,11 +259,17 @@ impl Decoder {
             x = x.clone() + table.forward(self.position_ids(&positions, &x));
         }
         let masks = Masks::new(&self.layers, layout, t, past + t, &x);
-        for (i, layer) in self.layers.iter().enumerate() {
-            before_layer(&x);
-            let cache = cache.as_deref_mut().and_then(|cache| cache.layers.get_mut(i));
-            x = layer.forward(x, masks.of(layer), rotation.as_ref(), cache);
-        }
+        let through_layers = || {
+            for (i, layer) in self.layers.iter().enumerate() {
+                before_layer(&x);
+                let cache = cache.as_deref_mut().and_then(|cache| cache.layers.get_mut(i));
+                x = layer.forward(x, masks.of(layer), rotation.as_ref(), cache);
+            }
+            x
+        };
+        // Where the maps round their operands, attention may too; for few tokens it is not worth it.
+        let rounds = t >= MANY && self.layers.iter().any(Block::rounds);
+        let x = if rounds { mixed_precision(through_layers) } else { through_layers() };
         self.finish(x)
     }
 

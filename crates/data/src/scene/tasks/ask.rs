@@ -59,6 +59,9 @@ const MARGIN: f32 = 0.12;
 /// How much one distance must outweigh the other for a direction to be the direction.
 const DOMINANT: f32 = 1.5;
 
+/// Share of the names shown once whose number is asked for beside those of others.
+const SINGLE: f64 = 0.2;
+
 impl Asker {
     /// Questions about what `sprites` can show.
     pub fn new(sprites: &SpriteSet, phrasing: Phrasing) -> Self {
@@ -80,6 +83,11 @@ impl Asker {
     pub fn turns(&self, scene: &Scene, turns: usize, rng: &mut impl Rng) -> Vec<Question> {
         let mut piles: Vec<Vec<Question>> =
             self.kinds.iter().map(|kind| self.of_kind(*kind, scene, turns, rng)).collect();
+        for (kind, pile) in self.kinds.iter().zip(&mut piles) {
+            if *kind == TaskKind::Count {
+                self.count_others(scene, pile, rng);
+            }
+        }
         piles.shuffle(rng);
         let mut drawn = Vec::new();
         while drawn.len() < turns && piles.iter().any(|pile| !pile.is_empty()) {
@@ -87,6 +95,23 @@ impl Asker {
         }
         drawn.truncate(turns);
         drawn
+    }
+
+    /// Adds to a pile of counts those of the scene's other names that repeat, and of some of the
+    /// rest; of all when nothing else is asked.
+    fn count_others(&self, scene: &Scene, pile: &mut Vec<Question>, rng: &mut impl Rng) {
+        let single = if self.kinds.len() == 1 && pile.is_empty() { 1.0 } else { SINGLE };
+        let view = View { asker: self, scene };
+        let mut names: Vec<u16> = scene.objects.iter().map(|object| object.name_id).collect();
+        names.sort_unstable();
+        names.dedup();
+        names.shuffle(rng);
+        for name in names {
+            let asked = pile.iter().any(|question| question.subject == [name]);
+            if !asked && (view.occurrences(name) > 1 || rng.random_bool(single)) {
+                pile.extend(view.count_of(name, rng));
+            }
+        }
     }
 
     /// Up to `per_kind` different questions of each kind that the scene has an answer to.
@@ -197,6 +222,10 @@ impl View<'_> {
             p if p < 0.85 => most,
             _ => self.scene.objects.choose(rng)?.name_id,
         };
+        self.count_of(name, rng)
+    }
+
+    fn count_of(&self, name: u16, rng: &mut impl Rng) -> Option<Question> {
         let terms = Terms { name: named(name), ..Terms::default() };
         let answer = self.occurrences(name).to_string();
         self.word_it(TaskKind::Count, terms, answer, vec![name], rng)
