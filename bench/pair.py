@@ -89,9 +89,9 @@ def compare(bench, peer, ours, theirs, tolerance=1e-3, warm=2):
     report(f"{bench}/memory", peer, [peaks[0]], [peaks[1]], "bytes")
 
 
-def build(*packages):
-    """Our contestants."""
-    command = ["cargo", "build", "--release", *(f"--package={name}" for name in packages)]
+def build():
+    """Our contestants, and the command line: together, so that features are resolved once."""
+    command = ["cargo", "build", "--release", "--package=quintet", "--package=quintet-bench"]
     subprocess.run(command, cwd=ROOT, check=True, stdout=sys.stderr)
 
 

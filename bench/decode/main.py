@@ -18,7 +18,7 @@ from pair import OURS, PAIRS, ROOT, Contestant, build, candle, report
 PROMPT, NEW = 512, 128
 SMOLLM_BLOCKS = 106_203_456  # parameters of its layers
 
-build("quintet", "quintet-bench")
+build()
 peak = json.loads(subprocess.run([OURS / "peak"], check=True, capture_output=True, text=True).stdout)
 print(json.dumps({"machine": peak}), flush=True)
 pulled = subprocess.run([OURS / "quintet", "pull", "smollm2"], check=True, capture_output=True, text=True)
@@ -27,11 +27,12 @@ packed = pulled.stdout.split()[0]
 PEERS = {
     "llama.cpp": [sys.executable, ROOT / "bench/peers/llamacpp.py"],
     "transformers": [sys.executable, ROOT / "bench/peers/torch_decode.py"],
+    "transformers-f32": [sys.executable, ROOT / "bench/peers/torch_decode.py", "--f32"],
     "candle": [candle("decode")],
 }
 for name, model, blocks, peers in [
     ("smollm2-q4_1", Path(packed), SMOLLM_BLOCKS, PEERS),
-    ("half-a-billion-q4_k_m", half_a_billion(packed), BLOCKS, PEERS),
+    ("half-a-billion-q4_k_m", half_a_billion(packed), BLOCKS, ["llama.cpp", "transformers"]),
     ("smollm2-bf16", smollm(torch.bfloat16), SMOLLM_BLOCKS, ["transformers"]),
     ("smollm2-f32", smollm(torch.float32), SMOLLM_BLOCKS, ["transformers"]),
 ]:
@@ -40,7 +41,7 @@ for name, model, blocks, peers in [
     for peer in peers:
         ours, theirs = Contestant(OURS / "decode", *work), Contestant(*PEERS[peer], *work)
         kept = ([], [])
-        for round in range(1 + PAIRS):
+        for _ in range(1 + PAIRS):
             for contestant, values in zip((ours, theirs), kept):
                 values.append(contestant.run()["values"])
         same = sum(a == b for a, b in zip(kept[0][0][3:], kept[1][0][3:]))

@@ -7,7 +7,7 @@ from pair import OURS, ROOT, build, candle, compare
 
 PICTURES = 4
 
-build("quintet-bench")
+build()
 for size, batch, tokens in [("small", 8, 512), ("base", 2, 256)]:
     work = [llama(size), "forward", batch, tokens]
     torch = [sys.executable, ROOT / "bench/peers/torch_step.py", *work]

@@ -5,7 +5,7 @@ import sys
 from models import llama
 from pair import OURS, ROOT, build, candle, compare
 
-build("quintet-bench")
+build()
 work = [llama("small"), "train", 1, 2048]
 torch = [sys.executable, ROOT / "bench/peers/torch_step.py", *work]
 compare("memory/small-1x2048", "pytorch", [OURS / "step", *work], torch)

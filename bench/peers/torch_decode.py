@@ -1,5 +1,6 @@
-"""`torch_decode.py MODEL PROMPT_TOKENS NEW_TOKENS`: as `bench/ours/src/bin/decode.rs`, with
-`transformers`: a GGUF file as it comes, another checkpoint in its own precision."""
+"""`torch_decode.py [--f32] MODEL PROMPT_TOKENS NEW_TOKENS`: as `bench/ours/src/bin/decode.rs`, with
+`transformers`: a GGUF file packed as it is, with activations in bf16 (faster here) or f32 (its
+default), another checkpoint in its own precision."""
 
 import sys
 import time
@@ -9,10 +10,11 @@ import torch
 from peer import ids, serve
 from transformers import AutoModelForCausalLM
 
-path, prompt, new = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
+*options, path, prompt, new = sys.argv[1:]
+path, prompt, new = Path(path), int(prompt), int(new)
 begun = time.perf_counter()
 if path.suffix == ".gguf":
-    how = {"gguf_file": path.name, "dtype": torch.bfloat16}
+    how = {"gguf_file": path.name, "dtype": torch.float32 if options else torch.bfloat16}
     model = AutoModelForCausalLM.from_pretrained(path.parent, **how)
 else:
     model = AutoModelForCausalLM.from_pretrained(path, dtype="auto")

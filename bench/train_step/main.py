@@ -6,7 +6,7 @@ import sys
 from models import llama
 from pair import OURS, ROOT, build, candle, compare
 
-build("quintet-bench")
+build()
 for size, batch, tokens in [("small", 8, 512), ("base", 2, 256)]:
     model = llama(size)
     work = [model, "train", batch, tokens]

@@ -137,3 +137,98 @@ impl Linear {
         self.lora.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use burn::{DType, Device, Int, TensorData};
+    use quintet_weights::Raw;
+
+    use super::*;
+    use crate::{Embedding, vars::TensorSource};
+
+    /// Matrices in Q8_0, `[8, 64]`, and biases, whose values depend on their names.
+    struct Blocks;
+
+    /// 0.01 in half precision.
+    const SCALE: u16 = 0x211f;
+
+    impl Blocks {
+        const SHAPE: [usize; 2] = [8, 64];
+
+        fn raw(name: &str) -> Raw {
+            let count = Self::SHAPE.iter().product::<usize>() / 32;
+            let block = |i: usize| {
+                let values = (0..32).map(move |j| (i * 31 + j * 7 + name.len() * 13) as u8);
+                SCALE.to_le_bytes().into_iter().chain(values)
+            };
+            let bytes = (0..count).flat_map(block).collect();
+            Raw::new(quintet_weights::DType::Q8_0, Self::SHAPE.into(), bytes).unwrap()
+        }
+    }
+
+    impl TensorSource for Blocks {
+        fn describe(&self) -> String {
+            "blocks".into()
+        }
+
+        fn names(&self) -> Vec<String> {
+            ["a.weight", "bb.weight", "bb.bias"].map(String::from).into()
+        }
+
+        fn shape(&self, name: &str) -> Option<Vec<usize>> {
+            Some(if name.ends_with("bias") { vec![8] } else { Self::SHAPE.into() })
+        }
+
+        fn read(&self, name: &str) -> Result<Vec<f32>> {
+            match name.ends_with("bias") {
+                true => Ok((0..8).map(|i| i as f32).collect()),
+                false => Ok(Self::raw(name).to_f32()),
+            }
+        }
+
+        fn quantised(&self, name: &str) -> Option<Raw> {
+            name.ends_with("weight").then(|| Self::raw(name))
+        }
+    }
+
+    fn difference<const D: usize>(a: Tensor<D>, b: Tensor<D>) -> f32 {
+        (a - b).abs().max().into_scalar()
+    }
+
+    #[test]
+    fn quantised_maps_together_are_each_alone_and_near_the_unpacked() {
+        let vars = Vars::load(Blocks, &Device::flex(), DType::F32);
+        let plain = Linear::new(&vars.at("a"), 64, 8, false).unwrap();
+        let biased = Linear::new(&vars.at("bb"), 64, 8, true).unwrap();
+        let params = vars.finish().unwrap();
+        assert!(plain.weight().quantised().is_some());
+        for tokens in [1, 3, 40] {
+            let x: Vec<f32> = (0..tokens * 64).map(|i| (i as f32 * 0.37).sin()).collect();
+            let x = TensorData::new(x, [1, tokens, 64]);
+            let x = Tensor::<3>::from_data(x, &Device::flex());
+            let together = Linear::together([&plain, &biased], x.clone());
+            let alone = [&plain, &biased].map(|map| map.forward(x.clone()));
+            for (together, alone) in together.into_iter().zip(alone) {
+                assert_eq!(difference(together, alone), 0.0);
+            }
+        }
+        let x = Tensor::<2>::ones([1, 64], &Device::flex());
+        let found = biased.forward(x.clone());
+        params.unpack();
+        // Ones are rounded to bytes without loss.
+        assert!(difference(found, biased.forward(x)) < 1e-4);
+    }
+
+    #[test]
+    fn rows_of_a_quantised_table_are_those_of_the_unpacked() {
+        let vars = Vars::load(Blocks, &Device::flex(), DType::F32);
+        let table = Embedding::new(&vars.at("a"), 8, 64).unwrap();
+        Linear::new(&vars.at("bb"), 64, 8, true).unwrap();
+        let ids = TensorData::from([[7, 0, 3]]);
+        let ids = Tensor::<2, Int>::from_data(ids, &Device::flex());
+        let params = vars.finish().unwrap();
+        let found = table.forward(ids.clone());
+        params.unpack();
+        assert_eq!(difference(found, table.forward(ids)), 0.0);
+    }
+}

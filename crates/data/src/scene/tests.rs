@@ -72,6 +72,31 @@ fn crowded_scenes_are_full_of_things_of_the_sizes_asked_for() {
 }
 
 #[test]
+fn few_names_repeat_and_all_their_counts_are_asked_for() {
+    let spec =
+        SceneSpec { objects: 14, crowded: true, names: Some(3), ..SceneSpec::train(&STYLES) };
+    let asker = Asker::new(&SPRITES, Phrasing::Varied).of_kinds(vec![TaskKind::Count]);
+    let mut repeated = 0;
+    for (i, scene) in (0..).zip(scenes(&spec, 100)) {
+        let mut rng = stream(i, Split::Train, Purpose::Questions, 0);
+        let questions = asker.turns(&scene, 20, &mut rng);
+        assert!(!questions.is_empty());
+        let mut tally: BTreeMap<u16, usize> = BTreeMap::new();
+        for object in &scene.objects {
+            *tally.entry(object.name_id).or_default() += 1;
+        }
+        assert!(tally.len() <= 3);
+        for (name, count) in tally {
+            let asked: Vec<_> = questions.iter().filter(|q| q.subject == [name]).collect();
+            assert!(asked.len() <= 1 && asked.iter().all(|q| q.answer == count.to_string()));
+            assert!(count == 1 || asked.len() == 1, "a name that repeats is not asked about");
+            repeated += usize::from(count > 1);
+        }
+    }
+    assert!(repeated > 100, "{repeated}");
+}
+
+#[test]
 fn boxes_are_tight_and_masks_apart() {
     for scene in scenes(&SceneSpec::train(&STYLES), 100) {
         let mut taken = BTreeSet::new();

@@ -22,6 +22,7 @@ pub(super) fn multiply(
     if m <= FEW && a.column_stride == 1 && k > 0 && (b.row_stride == 1 || b.column_stride == 1) {
         return few_rows(a, b, c, finish, parallel);
     }
+    let parallel = parallel && m * n * k >= SMALL;
     // SAFETY: `Matrix` and `Target` hold only elements that lie inside their slices, and the target
     // is borrowed mutably.
     unsafe {
@@ -44,7 +45,7 @@ pub(super) fn multiply(
             false,
             false,
             false,
-            if parallel && m * n * k >= SMALL { Parallelism::Rayon(0) } else { Parallelism::None },
+            if parallel { Parallelism::Rayon(0) } else { Parallelism::None },
         );
     }
     if let Some(bias) = finish.bias {

@@ -101,7 +101,7 @@ fn tolerance(mixed: bool) -> f32 {
 
 #[test]
 fn linear_has_the_gradients_of_the_plain_product() {
-    for [m, k, n] in [[3, 5, 7], [40, 64, 33], [200, 100, 90]] {
+    for [m, k, n] in [[3, 5, 7], [40, 64, 33], [200, 100, 90], [27, 530, 99], [300, 515, 6]] {
         for mixed in [false, true] {
             check(
                 ([2, m, k], [n, k], [n]),

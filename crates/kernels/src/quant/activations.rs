@@ -52,6 +52,11 @@ impl<'a> Row<'a> {
         self.scales.as_ptr()
     }
 
+    /// The sums of each 16 numbers, times their scale.
+    pub fn sums(&self) -> *const f32 {
+        self.sums.as_ptr().cast()
+    }
+
     /// The sum of each part, times its scale.
     pub fn totals(&self) -> *const f32 {
         self.totals.as_ptr()

@@ -229,15 +229,16 @@ pub fn quantised_linears<const D: usize, const N: usize>(
     x: Tensor<D>,
     weights: [&QuantMatrix; N],
 ) -> [Tensor<D>; N] {
-    let rounds = weights.iter().all(|weight| weight.rounds());
-    let Some(plain) = tracked(&x).filter(|x| rounds && !x.is_tracked()) else {
+    let columns = x.dims().last().copied().unwrap_or_default();
+    let few = x.shape().num_elements() < MANY * columns;
+    let alike = weights.iter().all(|weight| weight.rounds());
+    let Some(plain) = tracked(&x).filter(|x| alike && !x.is_tracked()) else {
         return weights.map(|weight| quantised_linear(x.clone(), weight));
     };
-    let columns = x.dims().last().copied().unwrap_or_default();
     assert!(weights.iter().all(|weight| weight.columns == columns), "the widths differ");
     let plain = plain.into_primitive();
     let plain = values(&plain);
-    let outs = match plain.len() < MANY * columns {
+    let outs = match few {
         true => few_by_all(&plain, columns, weights),
         false => {
             let many = weights.first().map(|weight| ManyRows::new(&plain, weight));

@@ -26,6 +26,7 @@ pub(super) fn dots(dtype: DType, blocks: &[u8], x: &Activations, out: &mut [f32]
         DType::Q4_1 => unsafe { rows::<Q4_1>(blocks, x, out) },
         DType::Q8_0 => unsafe { rows::<Q8_0>(blocks, x, out) },
         DType::Q4K => unsafe { rows::<Q4K>(blocks, x, out) },
+        DType::Q6K => unsafe { rows::<Q6K>(blocks, x, out) },
         _ => false,
     }
 }
@@ -111,7 +112,7 @@ unsafe fn dot<const R: usize, G: Group>(
 }
 
 /// Adds the products of 64 bytes with the activations from part `at` on, times scales that hold for
-/// 32 each: those at places `places` of `scales`.
+/// 16 each: those at places `places` of `scales`.
 #[inline(always)]
 unsafe fn add(
     sums: __m512,
@@ -119,13 +120,13 @@ unsafe fn add(
     x: Row<'_>,
     at: usize,
     scales: __m512,
-    places: [i32; 2],
+    [a, b, c, d]: [i32; 4],
 ) -> __m512 {
     // SAFETY: the caller's promises.
     unsafe {
         let with = _mm512_loadu_si512(x.bytes().add(32 * at).cast());
         let products = _mm512_dpbusd_epi32(_mm512_setzero_si512(), values, with);
-        let places = _mm512_mask_set1_epi32(_mm512_set1_epi32(places[0]), 0xff00, places[1]);
+        let places = _mm512_setr_epi32(a, a, a, a, b, b, b, b, c, c, c, c, d, d, d, d);
         let scales = _mm512_permutexvar_ps(places, scales);
         _mm512_fmadd_ps(_mm512_cvtepi32_ps(products), scales, sums)
     }
@@ -172,7 +173,7 @@ unsafe fn add_two(sums: Sums, values: __m512i, by: __m128, x: Row<'_>, at: usize
     // SAFETY: the caller's promises.
     unsafe {
         Sums {
-            products: add(sums.products, values, x, at, _mm512_castps128_ps512(by), [0, 2]),
+            products: add(sums.products, values, x, at, _mm512_castps128_ps512(by), [0, 0, 2, 2]),
             mins: _mm256_add_ps(sums.mins, _mm256_zextps128_ps256(by)),
         }
     }
@@ -267,7 +268,8 @@ impl Group for Q4K {
             for i in 0..4 {
                 let bytes = _mm256_loadu_si256(group.add(16 + 32 * i).cast());
                 let values = nibbles::<8>(_mm512_broadcast_i64x4(bytes));
-                let places = [2 * i as i32, 2 * i as i32 + 1];
+                let [even, odd] = [2 * i as i32, 2 * i as i32 + 1];
+                let places = [even, even, odd, odd];
                 products = add(products, values, x, at + 2 * i, scales, places);
             }
             Sums { products, mins }
@@ -277,6 +279,67 @@ impl Group for Q4K {
     #[inline(always)]
     unsafe fn total(mins: __m256) -> f32 {
         // SAFETY: the caller's promise.
-        unsafe { _mm512_reduce_add_ps(_mm512_zextps256_ps512(mins)) }
+        unsafe { total_of_all(mins) }
+    }
+}
+
+#[inline(always)]
+unsafe fn total_of_all(mins: __m256) -> f32 {
+    // SAFETY: the caller's promise.
+    unsafe { _mm512_reduce_add_ps(_mm512_zextps256_ps512(mins)) }
+}
+
+struct Q6K;
+
+impl Group for Q6K {
+    const BYTES: usize = 210;
+    const PARTS: usize = 8;
+    const MIN: f32 = -32.0;
+
+    #[inline(always)]
+    unsafe fn add(sums: Sums, group: *const u8, x: Row<'_>, at: usize) -> Sums {
+        // SAFETY: the caller's promises.
+        unsafe {
+            // A scale for each 16 numbers.
+            let bytes = _mm_loadu_si128(group.add(192).cast());
+            let d = group.add(208).cast::<u16>().read_unaligned();
+            let d = _mm512_broadcastss_ps(_mm_cvtph_ps(_mm_cvtsi32_si128(d.into())));
+            let scales = _mm512_mul_ps(_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(bytes)), d);
+            let mins = _mm512_mul_ps(scales, _mm512_loadu_ps(x.sums().add(2 * at)));
+            let mins = _mm256_add_ps(
+                _mm256_add_ps(sums.mins, _mm512_castps512_ps256(mins)),
+                _mm512_extractf32x8_ps::<1>(mins),
+            );
+            let twice = _mm512_setr_epi32(0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7);
+            let of_x = _mm512_castps256_ps512(_mm256_loadu_ps(x.scales().add(at)));
+            let scales = _mm512_mul_ps(scales, _mm512_permutexvar_ps(twice, of_x));
+            let mut products = sums.products;
+            for side in 0..2 {
+                // Four bits of each number, and two bits of four numbers in each byte.
+                let low = _mm512_loadu_si512(group.add(64 * side).cast());
+                let high = _mm256_loadu_si256(group.add(128 + 32 * side).cast());
+                let high = _mm512_broadcast_i64x4(high);
+                for half in 0..2 {
+                    let first = 4 * half as i32;
+                    let low = _mm512_srlv_epi32(low, _mm512_set1_epi32(first));
+                    let low = _mm512_and_si512(low, _mm512_set1_epi8(15));
+                    let shifts = _mm512_set1_epi32(first);
+                    let shifts = _mm512_mask_set1_epi32(shifts, 0xff00, first + 2);
+                    let high = _mm512_srlv_epi32(high, shifts);
+                    let high = _mm512_and_si512(high, _mm512_set1_epi8(3));
+                    let values = _mm512_or_si512(low, _mm512_slli_epi32::<4>(high));
+                    let part = 4 * side + 2 * half;
+                    let places = [0, 1, 2, 3].map(|i| 2 * part as i32 + i);
+                    products = add(products, values, x, at + part, scales, places);
+                }
+            }
+            Sums { products, mins }
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn total(mins: __m256) -> f32 {
+        // SAFETY: the caller's promise.
+        unsafe { total_of_all(mins) }
     }
 }
