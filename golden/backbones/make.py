@@ -7,6 +7,7 @@ Each directory holds a checkpoint as `save_pretrained` writes it and `expected.s
     ids, mask       a left-padded batch of two, [2, t]
     logits          [2, t, vocab]
     hidden.N        [2, t, d], N = 0 .. layers        (models marked so below)
+    attention.N     [2, h, t, t], N = 0 .. layers - 1 (the same)
     greedy          32 tokens after each row, [2, 32]
 
 Directories without a weight file use the weights of the model that `weights_from` names.
@@ -117,7 +118,13 @@ def expected(model, with_hidden, generator):
     ids = ids * mask
     positions = (mask.cumsum(1) - 1).clamp(min=0)
     with torch.no_grad():
-        out = model(ids, attention_mask=mask, position_ids=positions, output_hidden_states=True)
+        out = model(
+            ids,
+            attention_mask=mask,
+            position_ids=positions,
+            output_hidden_states=True,
+            output_attentions=True,
+        )
         made = model.generate(
             ids,
             attention_mask=mask,
@@ -132,6 +139,7 @@ def expected(model, with_hidden, generator):
     tensors["greedy"] = made.sequences[:, TOKENS:].contiguous()
     if with_hidden:
         tensors |= {f"hidden.{i}": h.contiguous() for i, h in enumerate(out.hidden_states)}
+        tensors |= {f"attention.{i}": a.contiguous() for i, a in enumerate(out.attentions)}
     return tensors, margin
 
 

@@ -4,7 +4,7 @@
 
 Writes one checkpoint directory per case, with `expected.safetensors`: for each image size
 `HxW.pixels`, `HxW.hidden_states.I`, `HxW.last_hidden_state` and, where there is one,
-`HxW.pooler_output`.
+`HxW.pooler_output`; for the trained size `HxW.attentions.I` too.
 """
 
 import pathlib
@@ -58,6 +58,7 @@ def main():
     for name, (build, images) in CASES.items():
         model = tiny.randomise(build())
         model.save_pretrained(args.out / name)
+        model.set_attn_implementation("eager")
         expected = {}
         for height, width in images:
             trained = height == width == model.config.image_size
@@ -65,7 +66,7 @@ def main():
             # Only DINOv2 interpolates without being asked.
             ask = {} if "dinov2" in name else {"interpolate_pos_encoding": not trained}
             with torch.no_grad():
-                out = model(pixels, output_hidden_states=True, **ask)
+                out = model(pixels, output_hidden_states=True, output_attentions=True, **ask)
             key = f"{height}x{width}"
             expected[f"{key}.pixels"] = pixels
             expected[f"{key}.last_hidden_state"] = out.last_hidden_state
@@ -73,6 +74,8 @@ def main():
                 expected[f"{key}.pooler_output"] = out.pooler_output
             for i, hidden in enumerate(out.hidden_states):
                 expected[f"{key}.hidden_states.{i}"] = hidden
+            for i, attention in enumerate(out.attentions if trained else ()):
+                expected[f"{key}.attentions.{i}"] = attention
         tiny.save(args.out / name / "expected.safetensors", expected)
 
 

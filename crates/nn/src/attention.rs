@@ -1,6 +1,6 @@
 //! Multi-head and grouped-query attention, with a KV cache.
 
-use burn::Tensor;
+use burn::{DType, Tensor, activation::softmax};
 use quintet_kernels::attention;
 
 use crate::{Linear, Result, Vars, rope::Rotation};
@@ -107,6 +107,38 @@ impl Attention {
             (key, value) = cache.append(key, value);
         }
         self.attend(query, key, value, bias)
+    }
+
+    /// What self-attention weighs the values by: `softmax(Q Kᵀ / √k + bias)` of each head, in
+    /// `f32`. Rows that the bias hides whole mean nothing.
+    ///
+    /// # Shapes
+    /// - x: `[b, t, d]`
+    /// - bias: `[b or 1, 1, t, t]`
+    /// - output: `[b, h, t, t]`
+    pub fn weights(
+        &self,
+        x: Tensor<3>,
+        bias: Option<&Tensor<4>>,
+        rotation: Option<&Rotation>,
+    ) -> Tensor<4> {
+        let [query, key] = Linear::together([&self.query, &self.key], x);
+        let mut query = split_heads(query, self.heads);
+        let mut key = split_heads(key, self.kv_heads);
+        if let Some(rotation) = rotation {
+            query = rotation.apply(query);
+            key = rotation.apply(key);
+        }
+        let [b, h, t, k] = query.dims();
+        // Heads that share a key head are rows of one product.
+        let query = query.cast(DType::F32).reshape([b, self.kv_heads, h / self.kv_heads * t, k]);
+        let scores = query.matmul(key.cast(DType::F32).swap_dims(2, 3)).reshape([b, h, t, t]);
+        let scores = scores.div_scalar((k as f64).sqrt());
+        let scores = match bias {
+            Some(bias) => scores + bias.clone().cast(DType::F32),
+            None => scores,
+        };
+        softmax(scores, 3)
     }
 
     /// Cross-attention from `x` to `source`.

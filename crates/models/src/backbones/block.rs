@@ -102,6 +102,17 @@ impl Block {
         self.attention.rounds()
     }
 
+    /// What the attention of [`forward`](Self::forward) weighs by, `[b, h, t, t]`.
+    pub(crate) fn attention_weights(
+        &self,
+        x: Tensor<3>,
+        bias: Option<&Tensor<4>>,
+        rotation: Option<&Rotation>,
+    ) -> Tensor<4> {
+        let x = if self.norm_first { self.attention_norm.forward(x) } else { x };
+        self.attention.weights(x, bias, rotation)
+    }
+
     /// # Shapes
     /// - x and output: `[b, t, d]`
     /// - bias: `[b or 1, 1, t, s]`

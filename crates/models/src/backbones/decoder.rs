@@ -174,9 +174,27 @@ impl Decoder {
     ) -> Vec<Tensor<3>> {
         let mut states = Vec::with_capacity(self.layers.len() + 1);
         let layout = rows.cloned().map(Layout::Rows);
-        let last = self.run(embeds, layout.as_ref(), cache, |x| states.push(x.clone()));
+        let last = self.run(embeds, layout.as_ref(), cache, |reads| states.push(reads.x.clone()));
         states.push(last);
         states
+    }
+
+    /// What each head attends to, layer by layer, as `output_attentions` of `transformers`. `see`
+    /// receives a layer's number and its weights.
+    ///
+    /// # Shapes
+    /// - embeds: `[b, t, e]`
+    /// - weights: `[b, h, t, t]`, in `f32`; rows of padding mean nothing
+    pub fn attentions(
+        &self,
+        embeds: Tensor<3>,
+        rows: Option<&Rows>,
+        mut see: impl FnMut(usize, Tensor<4>),
+    ) {
+        let layout = rows.cloned().map(Layout::Rows);
+        self.run(embeds, layout.as_ref(), None, |Reads { number, layer, x, bias, rotation }| {
+            see(number, layer.attention_weights(x.clone(), bias, rotation));
+        });
     }
 
     /// What the layers write, as [`logits`](Self::logits) reads it. Applied to what some layer
@@ -241,7 +259,7 @@ impl Decoder {
         embeds: Tensor<3>,
         layout: Option<&Layout>,
         mut cache: Option<&mut KvCache>,
-        mut before_layer: impl FnMut(&Tensor<3>),
+        mut before_layer: impl FnMut(Reads<'_>),
     ) -> Tensor<3> {
         let [b, t, _] = embeds.dims();
         if let Some(layout) = layout {
@@ -261,9 +279,10 @@ impl Decoder {
         let masks = Masks::new(&self.layers, layout, t, past + t, &x);
         let through_layers = || {
             for (i, layer) in self.layers.iter().enumerate() {
-                before_layer(&x);
+                let (bias, rotation) = (masks.of(layer), rotation.as_ref());
+                before_layer(Reads { number: i, layer, x: &x, bias, rotation });
                 let cache = cache.as_deref_mut().and_then(|cache| cache.layers.get_mut(i));
-                x = layer.forward(x, masks.of(layer), rotation.as_ref(), cache);
+                x = layer.forward(x, bias, rotation, cache);
             }
             x
         };
@@ -294,6 +313,15 @@ impl Decoder {
         let shape = [positions.len(), ids.len() / positions.len()];
         Tensor::from_data(TensorData::new(ids, shape), &x.device())
     }
+}
+
+/// What a layer is about to read.
+struct Reads<'a> {
+    number: usize,
+    layer: &'a Block,
+    x: &'a Tensor<3>,
+    bias: Option<&'a Tensor<4>>,
+    rotation: Option<&'a Rotation>,
 }
 
 /// The masks of one forward pass: one for each window that some layer has.

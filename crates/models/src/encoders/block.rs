@@ -56,6 +56,15 @@ impl Block {
         })
     }
 
+    /// What each head attends to.
+    ///
+    /// # Shapes
+    /// - x: `[b, v, d]`
+    /// - output: `[b, h, v, v]`
+    pub fn attention_weights(&self, x: Tensor<3>) -> Tensor<4> {
+        self.attention.weights(self.norm1.forward(x), None, None)
+    }
+
     /// # Shapes
     /// - input and output: `[b, v, d]`
     pub fn forward(&self, x: Tensor<3>) -> Tensor<3> {

@@ -166,6 +166,21 @@ impl Encoder {
         self.vit.finish(x)
     }
 
+    /// What each head of each block attends to, as `output_attentions` of `transformers`.
+    ///
+    /// # Shapes
+    /// - pixels: `[b, c, h, w]`
+    /// - output: `[b, h, v, v]` each, in `f32`
+    ///
+    /// # Panics
+    /// As [`Self::forward`].
+    pub fn attentions(&self, pixels: Tensor<4>) -> Vec<Tensor<4>> {
+        let mut hidden = Vec::new();
+        self.forward(pixels, Some(&mut hidden));
+        let read = self.vit.blocks().iter().zip(hidden);
+        read.map(|(block, x)| block.attention_weights(x)).collect()
+    }
+
     /// The tokens of one hidden state, as LLaVA selects them. Later blocks are not computed.
     ///
     /// # Shapes

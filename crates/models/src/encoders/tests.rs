@@ -135,6 +135,7 @@ fn a_saved_encoder_is_the_same_when_loaded() {
 #[test]
 fn encoders_agree_with_transformers() {
     let mut kinds = std::collections::BTreeSet::new();
+    let mut attended = 0;
     for entry in fs::read_dir(golden("encoders")).unwrap() {
         let dir = entry.unwrap().path();
         if !dir.is_dir() || !dir.join("config.json").exists() {
@@ -152,7 +153,7 @@ fn encoders_agree_with_transformers() {
             let what = |tensor: &str| format!("{} {size} {tensor}", dir.display());
             let mut hidden = Vec::new();
             let pixels = tensor(&expected, &format!("{size}.pixels"));
-            let last = encoder.forward(pixels, Some(&mut hidden));
+            let last = encoder.forward(pixels.clone(), Some(&mut hidden));
             let states = expected.names().filter(|name| {
                 name.strip_prefix(size).is_some_and(|rest| rest.starts_with(".hidden_states."))
             });
@@ -160,6 +161,14 @@ fn encoders_agree_with_transformers() {
             for (i, state) in hidden.into_iter().enumerate() {
                 let name = format!("{size}.hidden_states.{i}");
                 assert_close(state, tensor(&expected, &name), &what(&name));
+            }
+            let weights = encoder.attentions(pixels);
+            if expected.info(&format!("{size}.attentions.0")).is_some() {
+                for (i, weights) in weights.into_iter().enumerate() {
+                    let name = format!("{size}.attentions.{i}");
+                    assert_close(weights, tensor(&expected, &name), &what(&name));
+                    attended += 1;
+                }
             }
             let name = format!("{size}.last_hidden_state");
             assert_close(last.clone(), tensor(&expected, &name), &what(&name));
@@ -171,6 +180,7 @@ fn encoders_agree_with_transformers() {
             }
         }
     }
+    assert_eq!(attended, 2 * 5, "two blocks of five encoders");
     let registered = EncoderConfig::examples();
     let registered = registered.iter().map(|config| serde_json::to_value(config).unwrap());
     let registered = registered.map(|value| value["model_type"].to_string()).collect();

@@ -1,8 +1,8 @@
 //! Outputs of `transformers` on tiny random checkpoints (`golden/backbones/make.py`).
 
-use burn::DType;
+use burn::{DType, Device, Tensor, TensorData};
 
-use crate::common::{Expected, difference, golden, greedy, load, tensor};
+use crate::common::{Expected, difference, golden, greedy, load, tensor, values};
 
 const TOLERANCE: f32 = 1e-4;
 
@@ -18,6 +18,21 @@ fn check(name: &str, has_hidden: bool) {
     for (i, state) in states.iter().enumerate().take(expected.hidden_count()) {
         let worst = difference(state, &expected.get(&format!("hidden.{i}")), &expected.rows);
         assert!(worst < TOLERANCE, "{name}: hidden state {i} differs by {worst}");
+    }
+    if has_hidden {
+        let embeds = decoder.embed(tensor(&expected.ids));
+        let mut seen = Vec::new();
+        decoder.attentions(embeds, Some(&expected.rows), |layer, weights| {
+            // Queries at real tokens, each with what all heads give to every key.
+            let [b, h, t, s] = weights.dims();
+            let rows = |x: Tensor<4>| x.swap_dims(1, 2).reshape([b, t, h * s]);
+            let theirs = expected.get(&format!("attention.{layer}"));
+            let theirs = Tensor::from_data(TensorData::new(theirs, [b, h, t, s]), &Device::flex());
+            let worst = difference(&rows(weights), &values(&rows(theirs)), &expected.rows);
+            assert!(worst < TOLERANCE, "{name}: attention {layer} differs by {worst}");
+            seen.push(layer);
+        });
+        assert!(seen.into_iter().eq(0..layers));
     }
     let logits = decoder.logits(states[layers].clone());
     let worst = difference(&logits, &expected.get("logits"), &expected.rows);
