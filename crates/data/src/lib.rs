@@ -7,9 +7,12 @@ pub mod chat;
 pub mod error;
 pub mod formats;
 pub mod image_processor;
+mod mask;
 pub mod media;
 pub mod sample;
 pub mod scene;
 pub mod tokenizer;
+pub mod typeface;
 
 pub use error::{Error, Result};
+pub use mask::Mask;

@@ -8,7 +8,6 @@ use super::{
     augment,
     background::{self, Background},
     colour::Colour,
-    mask::Mask,
     names::{NAMES, Name},
     plan,
     rng::{Purpose, stream},
@@ -19,6 +18,7 @@ use super::{
     tile::{Placement, Tile},
     words::WORDS,
 };
+use crate::Mask;
 
 /// A picture and all that is true of it.
 #[derive(Clone, Debug)]
@@ -309,7 +309,7 @@ pub(super) fn letter(
         plate: rng.random_bool(0.65),
         angle: if rng.random_bool(0.4) { rng.random_range(-tilt..tilt) } else { 0.0 },
     };
-    face.draw(&text, lettering).map(|plate| (word_id, plate))
+    Plate::draw(face, &text, lettering).map(|plate| (word_id, plate))
 }
 
 fn whole(tile: &Tile) -> impl Iterator<Item = (u32, u32)> {

@@ -1,4 +1,4 @@
-//! Drawings and a typeface inside the program.
+//! Drawings inside the program.
 
 use super::style::Style;
 
@@ -25,5 +25,3 @@ pub(super) const DRAWINGS: &[(Style, Icons)] = &[
         icons!("noto-v1": "cat" "dog" "fish" "apple" "banana" "bus" "car" "house" "key" "umbrella" "guitar" "star"),
     ),
 ];
-
-pub(super) const FACE: &[u8] = include_bytes!("../../../../assets/scene/Lato-Bold.ttf");

@@ -13,10 +13,9 @@ use super::{
     raster::{self, IconSet},
     sources, store,
     style::{Split, Style},
-    text::Typeface,
     tile::{Sprite, Tile},
 };
-use crate::{Error, Result};
+use crate::{Error, Result, typeface::Typeface};
 
 /// Drawings, background photographs and typefaces.
 pub struct SpriteSet {
@@ -74,7 +73,7 @@ impl SpriteSet {
             }
             drawings.insert(*style, sprites);
         }
-        let face = Typeface::parse("Lato-Bold.ttf", Arc::from(bundled::FACE))?;
+        let face = Typeface::bundled();
         let faces = [vec![face.clone()], vec![face]];
         Ok(Self { drawings, names, photos: [Vec::new(), Vec::new()], faces })
     }

@@ -1,20 +1,11 @@
 //! Words as pictures.
 
-use std::sync::Arc;
-
 use resvg::tiny_skia::{
-    Color, FillRule, LineJoin, Paint, Path, PathBuilder, Pixmap, Rect, Stroke, Transform,
+    Color, FillRule, LineJoin, Paint, PathBuilder, Pixmap, Rect, Stroke, Transform,
 };
-use ttf_parser::{Face, OutlineBuilder};
 
 use super::{raster, tile::Tile};
-use crate::{Error, Result};
-
-/// A TrueType font file that was checked to draw Latin letters.
-#[derive(Clone)]
-pub(super) struct Typeface {
-    bytes: Arc<[u8]>,
-}
+use crate::typeface::Typeface;
 
 /// How a word looks.
 #[derive(Clone, Copy, Debug)]
@@ -39,30 +30,10 @@ pub(super) struct Plate {
     pub letters: [f32; 4],
 }
 
-impl Typeface {
-    /// Checks a font; `name` is for the message.
-    ///
-    /// # Errors
-    /// When the bytes are no font or lack a Latin letter.
-    pub fn parse(name: &str, bytes: Arc<[u8]>) -> Result<Self> {
-        let bad = |reason: String| Error::Media { path: name.to_owned(), reason };
-        let face =
-            Face::parse(&bytes, 0).map_err(|e| bad(format!("no font that can be read: {e}")))?;
-        let lacking = ('a'..='z').chain('A'..='Z').find(|c| face.glyph_index(*c).is_none());
-        if let Some(letter) = lacking {
-            return Err(bad(format!("the font has no {letter:?}; choose a Latin font")));
-        }
-        Ok(Self { bytes })
-    }
-
-    /// Width of the word for an em of one.
-    pub fn width(&self, text: &str) -> f32 {
-        self.outline(text).map_or(1.0, |path| path.bounds().width())
-    }
-
+impl Plate {
     /// Draws a word.
-    pub fn draw(&self, text: &str, lettering: Lettering) -> Option<Plate> {
-        let path = self.outline(text)?;
+    pub fn draw(face: &Typeface, text: &str, lettering: Lettering) -> Option<Self> {
+        let path = face.outline(text)?;
         let em = lettering.em;
         let bounds = path.bounds();
         let margin = em * if lettering.plate { 0.28 } else { 0.12 };
@@ -98,58 +69,7 @@ impl Typeface {
 
         let drawn = path.transform(centre)?.bounds();
         let letters = [drawn.left(), drawn.top(), drawn.right(), drawn.bottom()];
-        Some(Plate { tile: raster::from_pixmap(&pixmap), letters })
-    }
-
-    /// The word's outline for an em of one, baseline at 0, y downwards.
-    fn outline(&self, text: &str) -> Option<Path> {
-        let face = Face::parse(&self.bytes, 0).ok()?;
-        let scale = 1.0 / f32::from(face.units_per_em());
-        let mut pen = Pen { path: PathBuilder::new(), scale, x: 0.0 };
-        for letter in text.chars() {
-            let glyph = face.glyph_index(letter)?;
-            face.outline_glyph(glyph, &mut pen);
-            pen.x += f32::from(face.glyph_hor_advance(glyph)?) * scale;
-        }
-        pen.path.finish()
-    }
-}
-
-struct Pen {
-    path: PathBuilder,
-    scale: f32,
-    x: f32,
-}
-
-impl Pen {
-    fn at(&self, x: f32, y: f32) -> (f32, f32) {
-        (self.x + x * self.scale, -y * self.scale)
-    }
-}
-
-impl OutlineBuilder for Pen {
-    fn move_to(&mut self, x: f32, y: f32) {
-        let (x, y) = self.at(x, y);
-        self.path.move_to(x, y);
-    }
-
-    fn line_to(&mut self, x: f32, y: f32) {
-        let (x, y) = self.at(x, y);
-        self.path.line_to(x, y);
-    }
-
-    fn quad_to(&mut self, x1: f32, y1: f32, x: f32, y: f32) {
-        let ((x1, y1), (x, y)) = (self.at(x1, y1), self.at(x, y));
-        self.path.quad_to(x1, y1, x, y);
-    }
-
-    fn curve_to(&mut self, x1: f32, y1: f32, x2: f32, y2: f32, x: f32, y: f32) {
-        let ((x1, y1), (x2, y2), (x, y)) = (self.at(x1, y1), self.at(x2, y2), self.at(x, y));
-        self.path.cubic_to(x1, y1, x2, y2, x, y);
-    }
-
-    fn close(&mut self) {
-        self.path.close();
+        Some(Self { tile: raster::from_pixmap(&pixmap), letters })
     }
 }
 
@@ -157,14 +77,10 @@ impl OutlineBuilder for Pen {
 mod tests {
     use super::*;
 
-    fn face() -> Typeface {
-        Typeface::parse("Lato", Arc::from(super::super::bundled::FACE)).unwrap()
-    }
-
     #[test]
     fn letters_lie_where_the_box_says() {
         let look = Lettering { em: 30.0, ink: [0; 3], ground: [255; 3], plate: true, angle: 0.0 };
-        let plate = face().draw("stop", look).unwrap();
+        let plate = Plate::draw(&Typeface::bundled(), "stop", look).unwrap();
         let dark = |p: &[u8; 4]| p[3] == 255 && p[0] < 128;
         let width = plate.tile.width as usize;
         let xs: Vec<_> = (0..)
@@ -186,12 +102,5 @@ mod tests {
         for (found, said) in found.into_iter().zip(plate.letters) {
             assert!((found as f32 - said).abs() <= 1.5, "{found} {said}");
         }
-        assert!(face().width("market") > face().width("up"));
-    }
-
-    #[test]
-    fn what_is_no_font_is_named() {
-        let error = Typeface::parse("x.ttf", Arc::from(&b"nothing"[..])).err().unwrap();
-        assert!(error.to_string().starts_with("x.ttf: no font"));
     }
 }

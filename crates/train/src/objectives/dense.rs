@@ -12,8 +12,9 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use burn::{Int, Tensor, TensorData, activation};
 use quintet_data::{
+    Mask,
     image_processor::{ImageProcessor, PixelValues},
-    scene::{Colour, Crop, Mask, NAMES, Scene, SceneSpec, SpriteSet, tasks::spellings},
+    scene::{Colour, Crop, NAMES, Scene, SceneSpec, SpriteSet, tasks::spellings},
     tokenizer::Tokenizer,
 };
 use quintet_kernels::linear;
