@@ -14,13 +14,49 @@ pub enum Error {
     /// A model's file could not be read for the receipt.
     #[error(transparent)]
     Hub(#[from] quintet_hub::Error),
-    /// A folder could not be listed.
+    /// A file or a folder could not be read or written.
     #[error("{path}: {source}")]
     Io {
-        /// The folder.
+        /// The file or folder.
         path: PathBuf,
         /// The operating system's answer.
         source: std::io::Error,
+    },
+    /// A file is not what its benchmark publishes.
+    #[error("{path}: {reason}")]
+    File {
+        /// The file or folder.
+        path: PathBuf,
+        /// What was wrong and what was expected.
+        reason: String,
+    },
+    /// A row of a benchmark's file is malformed.
+    #[error("{path}, row {row}: {reason}")]
+    Row {
+        /// The file.
+        path: PathBuf,
+        /// Row number, counted from 0.
+        row: usize,
+        /// What was wrong and what was expected.
+        reason: String,
+    },
+    /// Questions of a benchmark without an answer.
+    #[error("{missing} of {total} questions have no answer, the first is {first:?}")]
+    Unanswered {
+        /// Questions without an answer.
+        missing: usize,
+        /// All questions.
+        total: usize,
+        /// The first one's id.
+        first: String,
+    },
+    /// An answer could not be judged.
+    #[error("{id:?} cannot be judged: {reason}")]
+    Judge {
+        /// The item's id.
+        id: String,
+        /// Why, and what to do.
+        reason: String,
     },
     /// Settings that measure nothing.
     #[error("evaluation: {0}")]

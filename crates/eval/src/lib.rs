@@ -1,9 +1,11 @@
 //! Tasks, metrics and receipts.
 //!
 //! [`evaluate`] asks a model the scene tasks and scores its answers; a [`Receipt`] says what was
-//! measured on what, so that the numbers can be made again.
+//! measured on what, so that the numbers can be made again. [`benchmarks`] reads and
+//! scores public benchmarks.
 
 pub mod answer;
+pub mod benchmarks;
 pub mod error;
 pub mod metrics;
 pub mod receipt;
