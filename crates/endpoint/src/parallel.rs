@@ -3,50 +3,44 @@
 use std::{
     ops::ControlFlow,
     sync::{
-        Mutex,
+        Mutex, MutexGuard,
         atomic::{AtomicBool, Ordering},
-        mpsc,
     },
     thread,
 };
 
 /// Does `work` on the jobs in at most `threads` threads and hands each result, with its job's
-/// number, to `each` on this thread, in the order in which they are done.
+/// number, to `each`, one at a time, in the order in which they are done.
 ///
 /// Jobs are drawn only when a thread is free. After [`ControlFlow::Break`] no job is begun; those
-/// that run are finished, and their results are still handed over.
-pub fn in_parallel<Job: Send, Done: Send>(
+/// that run on other threads are finished, and their results are still handed over.
+pub fn in_parallel<Job, Done>(
     jobs: impl IntoIterator<Item = Job, IntoIter: Send>,
     threads: usize,
     work: impl Fn(Job) -> Done + Sync,
-    mut each: impl FnMut(usize, Done) -> ControlFlow<()>,
+    each: impl FnMut(usize, Done) -> ControlFlow<()> + Send,
 ) {
     let jobs = Mutex::new(jobs.into_iter().enumerate());
+    let each = Mutex::new(each);
     let stop = AtomicBool::new(false);
-    let next = || {
-        let mut jobs = jobs.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        if stop.load(Ordering::Relaxed) { None } else { jobs.next() }
-    };
-    let (sender, results) = mpsc::channel();
-    thread::scope(|scope| {
-        for _ in 0..threads.max(1) {
-            let sender = sender.clone();
-            scope.spawn(|| {
-                let sender = sender;
-                while let Some((number, job)) = next() {
-                    if sender.send((number, work(job))).is_err() {
-                        break;
-                    }
-                }
-            });
-        }
-        drop(sender);
-        for (number, done) in results {
-            if each(number, done).is_break() {
-                stop.store(true, Ordering::Relaxed);
+    let next = || if stop.load(Ordering::SeqCst) { None } else { hold(&jobs).next() };
+    let worker = || {
+        while let Some((number, job)) = next() {
+            let done = work(job);
+            if hold(&each)(number, done).is_break() {
+                stop.store(true, Ordering::SeqCst);
             }
         }
+    };
+    thread::scope(|scope| {
+        for _ in 0..threads.max(1) {
+            scope.spawn(worker);
+        }
     });
+}
+
+fn hold<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
 }
 
 #[cfg(test)]
@@ -91,6 +85,6 @@ mod tests {
         });
         let begun = begun.into_inner();
         assert_eq!(begun, handed);
-        assert!(begun < 100, "{begun}");
+        assert!((5..=7).contains(&begun), "{begun}");
     }
 }

@@ -26,6 +26,27 @@ pub enum Encoding {
     Jpeg(u8),
 }
 
+impl Encoding {
+    /// The MIME type and bytes of a picture.
+    ///
+    /// # Errors
+    /// The encoder refuses its size; the text says so.
+    pub fn encode(self, image: &RgbImage) -> Result<(&'static str, Vec<u8>), String> {
+        let mut bytes = Vec::new();
+        let (mime, done) = match self {
+            Encoding::Png => {
+                ("image/png", image.write_to(&mut Cursor::new(&mut bytes), ImageFormat::Png))
+            }
+            Encoding::Jpeg(quality) => {
+                let encoder = JpegEncoder::new_with_quality(&mut bytes, quality.clamp(1, 100));
+                ("image/jpeg", image.write_with_encoder(encoder))
+            }
+        };
+        done.map_err(|e| format!("it cannot be encoded: {e}"))?;
+        Ok((mime, bytes))
+    }
+}
+
 /// The picture as a data URL (RFC 2397).
 ///
 /// # Errors
@@ -59,11 +80,13 @@ pub(crate) fn size(picture: &Media) -> Result<(u32, u32), String> {
     }
 }
 
-type Encoded<'a> = (&'static str, Cow<'a, [u8]>);
-
-fn encoded(picture: &Media, encoding: Encoding) -> Result<Encoded<'_>, String> {
+fn encoded(picture: &Media, encoding: Encoding) -> Result<(&'static str, Cow<'_, [u8]>), String> {
+    let encode = |image: &RgbImage| {
+        let (mime, bytes) = encoding.encode(image)?;
+        Ok((mime, Cow::Owned(bytes)))
+    };
     let bytes = match picture {
-        Media::Image(image) => return encode(image, encoding),
+        Media::Image(image) => return encode(image),
         Media::Bytes(bytes) => Cow::Borrowed(&**bytes),
         Media::File(path) => {
             Cow::Owned(read(path).map_err(|reason| format!("{}: {reason}", path.display()))?)
@@ -74,27 +97,9 @@ fn encoded(picture: &Media, encoding: Encoding) -> Result<Encoded<'_>, String> {
         Ok(ImageFormat::Jpeg) => "image/jpeg",
         Ok(ImageFormat::WebP) => "image/webp",
         Ok(ImageFormat::Gif) => "image/gif",
-        _ => {
-            let image = media::decode(picture).map_err(|e| e.to_string())?;
-            return encode(&image, encoding).map(|(mime, bytes)| (mime, bytes.into_owned().into()));
-        }
+        _ => return encode(&*media::decode(picture).map_err(|e| e.to_string())?),
     };
     Ok((mime, bytes))
-}
-
-fn encode(image: &RgbImage, encoding: Encoding) -> Result<Encoded<'static>, String> {
-    let mut bytes = Vec::new();
-    let (mime, done) = match encoding {
-        Encoding::Png => {
-            ("image/png", image.write_to(&mut Cursor::new(&mut bytes), ImageFormat::Png))
-        }
-        Encoding::Jpeg(quality) => {
-            let encoder = JpegEncoder::new_with_quality(&mut bytes, quality.clamp(1, 100));
-            ("image/jpeg", image.write_with_encoder(encoder))
-        }
-    };
-    done.map_err(|e| format!("it cannot be encoded: {e}"))?;
-    Ok((mime, bytes.into()))
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, String> {

@@ -1,6 +1,7 @@
 //! Set-of-Mark: regions, marks, listing data (paper: *List Items One by One*, 2024).
 
 pub mod error;
+pub mod listing;
 pub mod marks;
 pub mod regions;
 

@@ -1,0 +1,34 @@
+//! Where marked pictures come from.
+
+mod coco;
+mod scenes;
+#[cfg(test)]
+mod tests;
+
+pub use coco::CocoPictures;
+pub use scenes::MarkedScenes;
+
+use super::{error::Result, item::MarkedPicture};
+
+/// Marked pictures by number, of things whose names are known.
+pub trait Pictures: Sync {
+    /// The number of pictures.
+    fn len(&self) -> usize;
+
+    /// What picture `i` is called in reports.
+    fn title(&self, i: usize) -> String;
+
+    /// Picture `i`; it may have nothing that can be marked.
+    ///
+    /// # Errors
+    /// It cannot be read or marked.
+    fn get(&self, i: usize) -> Result<MarkedPicture>;
+
+    /// All names that the pictures can show.
+    fn names(&self) -> Vec<String>;
+
+    /// Whether there is none.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}

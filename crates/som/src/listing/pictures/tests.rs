@@ -1,0 +1,163 @@
+use std::{collections::HashSet, path::Path, sync::Arc};
+
+use image::RgbImage;
+use quintet_data::{
+    formats::{Dataset, OpenOptions, open},
+    media,
+    sample::{Message, Part, Sample},
+    scene::{Scene, SceneSpec, SpriteSet, Style},
+};
+use quintet_endpoint::Encoding;
+use serde_json::json;
+
+use super::*;
+use crate::{
+    listing::{
+        Answers, Ask, Builder, Built, Error, Format, ListingScore, Output, Settings, Task, build,
+        listing,
+    },
+    marks::{Labels, Options},
+};
+
+fn text(message: &Message) -> &str {
+    match message.content.last() {
+        Some(Part::Text(text)) => text,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn scenes(settings: Settings, marks: Options, len: usize) -> MarkedScenes {
+    let sprites = Arc::new(SpriteSet::bundled().unwrap());
+    MarkedScenes::new(SceneSpec::train(&[Style::Noto]), sprites, marks, settings, 3, len).unwrap()
+}
+
+#[test]
+fn scenes_are_listed_as_they_were_built() {
+    let data = scenes(Settings::default(), Options::default(), 40);
+    let sprites = SpriteSet::bundled().unwrap();
+    for i in 0..40 {
+        let marked = data.marked(i).unwrap();
+        let sample = Dataset::get(&data, i).unwrap();
+        let answer = text(&sample.messages[1]);
+        listing(answer, &marked.tags()).unwrap();
+        assert_eq!(ListingScore::of(answer, &marked.items).accuracy(), Some(1.0));
+        let scene = Scene::generate(&SceneSpec::train(&[Style::Noto]), &sprites, 3, i as u64);
+        if scene.objects.is_empty() {
+            continue;
+        }
+        let mut built: Vec<_> = scene.objects.iter().map(|o| (o.name().name, o.colour)).collect();
+        let mut listed: Vec<_> =
+            marked.items.iter().map(|item| (item.name.as_str(), item.colour)).collect();
+        built.sort_unstable();
+        listed.sort_unstable();
+        assert_eq!(built, listed);
+        let picture = media::decode(&sample.media[0]).unwrap();
+        assert!(picture.dimensions() == (160, 160) && *picture != scene.image);
+        assert!(marked.items.is_sorted_by(|a, b| a.area >= b.area), "the largest is first");
+    }
+    assert!(data.marked(40).is_err() && Dataset::get(&data, 40).is_err());
+}
+
+#[test]
+fn rows_do_not_depend_on_their_order() {
+    let settings = Settings { task: Task::Both, ..Settings::default() };
+    let marks = Options { labels: Labels::Letter, ..Options::som_llava() };
+    let (data, again) = (scenes(settings.clone(), marks.clone(), 20), scenes(settings, marks, 20));
+    let turns = |s: &Sample| s.messages.iter().map(|m| m.content.clone()).collect::<Vec<_>>();
+    let mut pictures = HashSet::new();
+    for i in (0..20).rev() {
+        let (one, other) = (Dataset::get(&data, i).unwrap(), Dataset::get(&again, i).unwrap());
+        assert_eq!((turns(&one), &one.id), (turns(&other), &other.id));
+        let picture = media::decode(&one.media[0]).unwrap();
+        assert_eq!(picture, media::decode(&other.media[0]).unwrap());
+        assert!(text(&one.messages[1]).starts_with("a. "), "{}", text(&one.messages[1]));
+        pictures.insert(picture.as_raw().clone());
+    }
+    assert_eq!(pictures.len(), 20);
+}
+
+#[test]
+fn all_kinds_of_questions_are_asked_about_scenes() {
+    let settings =
+        Settings { task: Task::Qa, answers: Answers::Words, turns: 8, ..Settings::default() };
+    let data = scenes(settings, Options::default(), 60);
+    let asked: HashSet<Ask> = (0..60)
+        .flat_map(|i| data.builder().questions(&data.marked(i).unwrap()))
+        .map(|question| question.ask)
+        .collect();
+    assert_eq!(asked.len(), Ask::ALL.len());
+}
+
+#[test]
+fn a_spec_that_shows_nothing_is_an_error() {
+    let spec = SceneSpec { objects: 0, ..SceneSpec::train(&[Style::Noto]) };
+    let sprites = Arc::new(SpriteSet::bundled().unwrap());
+    let (marks, settings) =
+        (Options { min_area: Some(u32::MAX), ..Options::default() }, Settings::default());
+    let data = MarkedScenes::new(spec, sprites, marks, settings, 3, 4).unwrap();
+    let error = Dataset::get(&data, 2).unwrap_err().to_string();
+    assert!(error.contains("row 2: of 16 scenes none can be marked"), "{error}");
+}
+
+/// Three pictures: one with a small cat and a large dog, one bare, one damaged.
+fn coco(folder: &Path) -> CocoPictures {
+    let image =
+        |id: u64, name: &str| json!({ "id": id, "file_name": name, "width": 200, "height": 150 });
+    let object = |id: u64, category: u64, image: u64, bbox: [f32; 4]| json!({ "id": id, "image_id": image, "category_id": category, "bbox": bbox });
+    let file = json!({
+        "info": {},
+        "images": [image(1, "a.png"), image(2, "b.png"), image(3, "c.png")],
+        "categories": [{ "id": 1, "name": "cat" }, { "id": 2, "name": "dog" }],
+        "annotations": [
+            object(1, 1, 1, [10.0, 10.0, 30.0, 30.0]),
+            object(2, 2, 1, [80.0, 40.0, 100.0, 90.0]),
+            object(3, 2, 3, [80.0, 40.0, 100.0, 90.0]),
+        ],
+    });
+    for name in ["a.png", "b.png"] {
+        RgbImage::from_pixel(200, 150, image::Rgb([90, 120, 60])).save(folder.join(name)).unwrap();
+    }
+    std::fs::write(folder.join("c.png"), "no picture").unwrap();
+    let annotations = folder.join("annotations.json");
+    std::fs::write(&annotations, file.to_string()).unwrap();
+    CocoPictures::open(&annotations, folder, Options::default()).unwrap()
+}
+
+#[test]
+fn coco_becomes_marked_pictures_and_samples() {
+    let dir = tempfile::tempdir().unwrap();
+    let pictures = coco(dir.path());
+    assert_eq!(pictures.names(), ["cat", "dog"]);
+    let settings = Settings { format: Format::Inline, ..Settings::default() };
+    let builder = Builder::new(settings, pictures.names());
+    let mut done = 0;
+    for (output, file) in [
+        (Output::Llava(dir.path().join("llava")), "llava/samples.json"),
+        (Output::Parquet(dir.path().join("rows.parquet")), "rows.parquet"),
+    ] {
+        let built = build(&pictures, &builder, &output, Encoding::Jpeg(95), |n| done = n).unwrap();
+        let Built { samples, bare, unusable } = built;
+        assert_eq!((samples, bare, unusable.len(), done), (1, 1, 1, 3));
+        assert!(
+            unusable[0].0 == "c.png" && unusable[0].1.contains("not a picture"),
+            "{unusable:?}"
+        );
+        let row = open(dir.path().join(file), OpenOptions::default()).unwrap().get(0).unwrap();
+        assert_eq!((row.id.as_str(), text(&row.messages[1])), ("a", "1. dog, 2. cat"));
+        assert_eq!(media::decode(&row.media[0]).unwrap().dimensions(), (200, 150));
+    }
+    assert!(dir.path().join("llava/images/000000.jpg").exists());
+}
+
+#[test]
+fn without_samples_there_is_no_output() {
+    let dir = tempfile::tempdir().unwrap();
+    let pictures = coco(dir.path());
+    std::fs::remove_file(dir.path().join("a.png")).unwrap();
+    let builder = Builder::new(Settings::default(), pictures.names());
+    for output in [Output::Llava(dir.path().join("o")), Output::Parquet(dir.path().join("o"))] {
+        let error = build(&pictures, &builder, &output, Encoding::Png, |_| ()).unwrap_err();
+        assert!(matches!(error, Error::NoSamples { count: 3, .. }), "{error}");
+        assert!(!dir.path().join("o").exists());
+    }
+}
