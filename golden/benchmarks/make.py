@@ -52,11 +52,11 @@ LLAVA_REPLIES = [
 ]
 MMVET_REPLIES = [
     ["1.0"], ["0.5 because"], ["The", "0.7"], ["a", "b", "c", "d", "0.3"], ["a", "b", "c", "d", "e"], ["0.1"], ["1.5", "0.9"], ["", "0.4"],
-    ["0.8\n"], ["x", "0.25"], ["0"], [".6"], ["0.35"],
+    ["0.8\n"], ["x", "0.25"], ["0"], [".6"], ["0.35"], [" 0.6", "0.2"],
 ]
 CAPABILITIES = [
     ["rec"], ["ocr", "math"], ["gen", "rec", "know"], ["rec"], ["ocr"], ["ocr", "spat"], ["math", "ocr"], ["rec", "know"], ["spat", "rec"],
-    ["ocr", "rec", "spat", "math"], ["ocr"], ["know", "gen", "rec"], ["rec", "spat"],
+    ["ocr", "rec", "spat", "math"], ["ocr"], ["know", "gen", "rec"], ["rec", "spat"], ["gen"],
 ]
 PERCEPTION = ["existence", "count", "position", "color", "posters", "celebrity", "scene", "landmark", "artwork", "OCR"]
 COGNITION = ["commonsense_reasoning", "numerical_calculation", "text_translation", "code_reasoning"]
@@ -97,7 +97,6 @@ def pope(out):
     objects = ["dog", "cat", "bus", "red car", "cup"]
     scores, different = {"official": {}, "harness": {}}, []
     everything = []
-    sys.modules.setdefault("openai", types.ModuleType("openai"))
     official = load("llava-torch", "llava/eval/eval_pope.py")
     harness = load("lmms-eval", "lmms_eval/tasks/pope/utils.py")
     names = ["accuracy", "precision", "recall", "f1", "yes_ratio"]
@@ -382,7 +381,7 @@ def mm_vet(out):
         replies, state["next"] = recorded[state["id"]], state["next"] + 1
         text = replies[state["next"] - 1] if state["next"] <= len(replies) else "none"
         asked["harness"].append(digest(json.dumps([None, content, temperature, 128], ensure_ascii=False, separators=(",", ":"))))
-        state["skip"] = bool(text) and number(text) is None
+        state["skip"] = bool(text) and number(text.strip()) is None
         if not text:
             # An empty reply is asked for three times.
             state["next"] -= 1

@@ -199,3 +199,53 @@ fn the_table_shows_what_cannot_be_read_and_what_is_read_differently() {
     assert!(table.contains("\n7 are read differently in the other mode:\n"), "{table}");
     assert!(table.contains("  1 \"8, 9\": official no scores, harness 8 9 ("), "{table}");
 }
+
+/// Copies a folder of files.
+fn copy(from: &Path, to: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap().path();
+        let copied = to.join(entry.file_name().unwrap());
+        if entry.is_dir() {
+            files.extend(copy(&entry, &copied));
+        } else {
+            std::fs::copy(&entry, &copied).unwrap();
+            files.push(copied);
+        }
+    }
+    files
+}
+
+#[test]
+fn files_cut_short_or_garbled_are_read_or_refused_but_nothing_breaks() {
+    let dir = tempfile::tempdir().unwrap();
+    let files_of_all = copy(&golden(), dir.path());
+    let small = files_of_all.iter().filter(|path| !path.ends_with("make.py"));
+    let mut refused = 0;
+    for path in small {
+        let whole = std::fs::read(path).unwrap();
+        let benchmark = BENCHMARKS.iter().find(|benchmark| {
+            let (questions, answers, _) = files(benchmark.name());
+            path.starts_with(dir.path().join(questions))
+                || path.starts_with(dir.path().join(answers))
+        });
+        let Some(benchmark) = benchmark else { continue };
+        let (questions, answers, replies) = files(benchmark.name());
+        for cut in [0, 1, whole.len() / 3, whole.len() - 2] {
+            let mut garbled = whole.clone();
+            garbled[cut] = b'\xff';
+            for bytes in [&whole[..cut], &garbled] {
+                std::fs::write(path, bytes).unwrap();
+                let items = benchmark.read(&dir.path().join(questions), None, Mode::Official);
+                refused += usize::from(items.is_err());
+                let Ok(items) = items else { continue };
+                let said = benchmark.read_answers(&items, &dir.path().join(answers));
+                let judge = replies.map(|path| RecordedReplies::open(&dir.path().join(path), None));
+                refused += usize::from(said.is_err() || judge.is_some_and(|judge| judge.is_err()));
+            }
+        }
+        std::fs::write(path, whole).unwrap();
+    }
+    assert!(refused > 300, "{refused}");
+}

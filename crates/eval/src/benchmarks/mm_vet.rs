@@ -3,18 +3,15 @@
 //!
 //! Official: MM-Vet's `mm-vet_evaluator.ipynb`. Harness: lmms-eval 0.7.3, `tasks/mmvet`.
 
+mod grade;
+
 use std::{collections::BTreeMap, path::Path};
 
 use serde::Deserialize;
 
-use super::{Answers, Benchmark, Item, Judge, JudgePrompt, Mode, Outcome, files, python};
+use self::grade::{Grade, grade};
+use super::{Answers, Benchmark, Item, Judge, Mode, Outcome, files, python};
 use crate::{Error, Result};
-
-/// The grading prompt; see `assets/benchmarks`.
-const GRADING: &str = include_str!("../../assets/benchmarks/mm-vet.txt");
-
-/// The heading of its table in the official prompt, and in lmms-eval's.
-const HEADING: [&str; 2] = ["\n\nQuestion |", "\ngpt_query_prompt |"];
 
 /// What lmms-eval puts before a question.
 const STEP_BY_STEP: &str = "First please perform reasoning, and think step by step to provide best \
@@ -22,12 +19,6 @@ const STEP_BY_STEP: &str = "First please perform reasoning, and think step by st
 
 /// Recognition, reading, knowledge, writing, space and arithmetic.
 const CAPABILITIES: [&str; 6] = ["rec", "ocr", "know", "gen", "spat", "math"];
-
-/// Replies of which the official script and lmms-eval try to read a grade.
-const TRIES: [usize; 2] = [5, 4];
-
-/// Out-of-range grades after which we stop; lmms-eval asks on for ever.
-const PATIENCE: usize = 10;
 
 /// MM-Vet.
 pub struct MmVet;
@@ -38,14 +29,6 @@ struct Question {
     question: String,
     answer: String,
     capability: Vec<String>,
-}
-
-/// What was read in a judge's replies.
-struct Grade {
-    /// 0 to 1.
-    score: f64,
-    readable: bool,
-    replies: Vec<String>,
 }
 
 impl Benchmark for MmVet {
@@ -121,12 +104,13 @@ impl Benchmark for MmVet {
             if !readable {
                 outcome.unreadable.push(item.id.clone());
             }
-            if let [Some(official), Some(harness)] = Mode::ALL.map(|mode| reread(&replies, mode))
+            if let [Some(official), Some(harness)] =
+                Mode::ALL.map(|mode| grade::reread(&replies, mode))
                 && official != harness
             {
                 let words = [official, harness].map(|score| score.to_string());
-                let reason = "the script reads five replies, lmms-eval four, of which an empty one \
-                              is the last";
+                let reason = "the script reads up to five replies as they come, lmms-eval up to \
+                              four without white space around, of which an empty one is the last";
                 outcome.disagree(item, &replies.join("\n"), words, reason);
             }
             let capabilities = item.group.split('_').map(str::to_owned);
@@ -144,101 +128,12 @@ impl Benchmark for MmVet {
     }
 }
 
-/// Asks until a grade can be read or the mode's program would give up.
-fn grade(item: &Item, answer: &str, mode: Mode, judge: &dyn Judge) -> Result<Grade> {
-    let mut replies = Vec::new();
-    loop {
-        replies.push(judge.judge(&prompt(item, answer, &replies, mode))?);
-        match read(&replies, mode) {
-            Reading::Grade(score) => return Ok(Grade { score, readable: true, replies }),
-            Reading::GivenUp => return Ok(Grade { score: 0.0, readable: false, replies }),
-            Reading::AskAgain => {}
-        }
-    }
-}
-
-/// What a mode's program makes of replies so far.
-enum Reading {
-    Grade(f64),
-    AskAgain,
-    GivenUp,
-}
-
-/// The last of `replies` is new; the others had no grade.
-fn read(replies: &[String], mode: Mode) -> Reading {
-    let last = replies.last().map_or("", String::as_str);
-    // lmms-eval takes an empty reply for a failed request.
-    if mode == Mode::Harness && python::strip(last).is_empty() {
-        return Reading::GivenUp;
-    }
-    match number(last) {
-        Some(score) if (0.0..=1.0).contains(&score) => return Reading::Grade(score),
-        _ => {}
-    }
-    // lmms-eval does not count numbers that are no grade.
-    let counted = match mode {
-        Mode::Official => replies.len(),
-        Mode::Harness => replies.iter().filter(|reply| number(reply).is_none()).count(),
-    };
-    if counted >= mode.of(TRIES[0], TRIES[1]) || replies.len() >= PATIENCE {
-        Reading::GivenUp
-    } else {
-        Reading::AskAgain
-    }
-}
-
-/// The score that a mode's program would have given to these replies, if they are enough for it.
-fn reread(replies: &[String], mode: Mode) -> Option<f64> {
-    (1..=replies.len()).find_map(|n| match read(replies.get(..n)?, mode) {
-        Reading::Grade(score) => Some(score),
-        Reading::GivenUp => Some(0.0),
-        Reading::AskAgain => None,
-    })
-}
-
-/// The number before the first space. "nan" is none: it would pass for a grade in the script and
-/// spoil every mean.
-fn number(reply: &str) -> Option<f64> {
-    python::float(reply.split(' ').next()?).filter(|number| !number.is_nan())
-}
-
-/// What the judge is asked after `replies` without a grade.
-fn prompt(item: &Item, answer: &str, replies: &[String], mode: Mode) -> JudgePrompt {
-    let [question, truth] = [&item.question, &item.truth];
-    let truth = truth.replace("<AND>", " <AND> ").replace("<OR>", " <OR> ");
-    let [grading, end, again] = match mode {
-        Mode::Official => [
-            GRADING.to_owned(),
-            " ".to_owned(),
-            "\nPredict the correctness of the answer (digit): ".to_owned(),
-        ],
-        Mode::Harness => {
-            [GRADING.replacen(HEADING[0], HEADING[1], 1), String::new(), String::new()]
-        }
-    };
-    let again = if replies.is_empty() { "" } else { &again };
-    // Only what is no number makes lmms-eval warmer.
-    let failures = match mode {
-        Mode::Official => replies.len().saturating_sub(1),
-        Mode::Harness => replies.iter().filter(|reply| number(reply).is_none()).count(),
-    };
-    JudgePrompt {
-        id: item.id.clone(),
-        attempt: replies.len(),
-        model: mode.of("gpt-4-0613", "gpt-4o-2024-11-20"),
-        system: None,
-        user: format!("{grading}\n{question} | {truth} | {answer} |{end}{again}"),
-        temperature: 0.5 * failures as f64,
-        max_tokens: mode.of(3, 128),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::Mutex;
 
     use super::*;
-    use crate::benchmarks::Disagreement;
+    use crate::benchmarks::{Disagreement, JudgePrompt};
 
     /// Says one reply after another and keeps what it was asked.
     struct Says(Mutex<Vec<JudgePrompt>>, &'static [&'static str]);
@@ -291,18 +186,20 @@ mod tests {
         assert_eq!(temperatures(&asked), [0.0, 0.5, 1.0, 1.5]);
         assert_eq!((outcome.scores["total"], outcome.unreadable.len()), (0.0, 1));
         let (outcome, asked) = ask(Mode::Harness, &["1.5"]);
-        assert_eq!((asked.len(), outcome.unreadable.len()), (PATIENCE, 1));
+        assert_eq!((asked.len(), outcome.unreadable.len()), (10, 1));
         assert_eq!(ask(Mode::Harness, &["", "0.5"]).0.scores["total"], 0.0);
         assert_eq!(ask(Mode::Official, &["", "0.5"]).0.scores["total"], 50.0);
         assert_eq!(ask(Mode::Official, &["nan", "0.5"]).0.scores["total"], 50.0);
     }
 
     #[test]
-    fn a_fifth_reply_counts_in_one_mode_only() {
+    fn the_same_replies_get_two_grades() {
         let (outcome, _) = ask(Mode::Official, &["a", "b", "c", "d", "0.3"]);
         let Disagreement { official, harness, .. } = &outcome.disagreements[0];
         assert_eq!((official.as_str(), harness.as_str()), ("0.3", "0"));
         assert!(ask(Mode::Official, &["a", "0.3"]).0.disagreements.is_empty());
+        assert_eq!(ask(Mode::Official, &[" 0.6", "0.2"]).0.scores["total"], 20.0);
+        assert_eq!(ask(Mode::Harness, &[" 0.6", "0.2"]).0.scores["total"], 60.0);
     }
 
     #[test]

@@ -3,8 +3,11 @@
 //!
 //! Official: `eval_tool/calculation.py`. Harness: lmms-eval 0.7.3, `tasks/mme`.
 
+mod layout;
+
 use std::{collections::BTreeMap, path::Path};
 
+use self::layout::{columns, from_folder, from_list, stem};
 use super::{Answers, Benchmark, Item, Judge, Mode, Outcome, files, python};
 use crate::{Error, Result, metrics::Accuracy};
 
@@ -25,10 +28,6 @@ const PERCEPTION: [&str; 10] = [
 /// What a model thinks about what it sees.
 const COGNITION: [&str; 4] =
     ["commonsense_reasoning", "numerical_calculation", "text_translation", "code_reasoning"];
-
-/// The end of every question, and what lmms-eval puts in its place.
-const YES_OR_NO: &str = " Please answer yes or no.";
-const SHORTLY: &str = "\nAnswer the question using a single word or phrase.";
 
 /// MME.
 pub struct Mme;
@@ -107,7 +106,7 @@ impl Benchmark for Mme {
         _: Option<&dyn Judge>,
     ) -> Result<Outcome> {
         let mut outcome = Outcome::new(self, mode, items.len());
-        let mut pairs = BTreeMap::<(&str, String), Vec<bool>>::new();
+        let mut pairs = BTreeMap::<(&str, &Path), Vec<bool>>::new();
         for (item, text) in answers.texts(items)? {
             let said = [official(text), harness(text)];
             let truth = Some(item.truth == "yes");
@@ -123,14 +122,14 @@ impl Benchmark for Mme {
                 });
                 outcome.disagree(item, text, words, reason(text, said));
             }
-            pairs.entry((&item.group, stem(&item.id))).or_default().push(read == truth);
+            pairs.entry((&item.group, &item.image)).or_default().push(read == truth);
         }
         let mut categories = BTreeMap::<&str, [Accuracy; 2]>::new();
         for ((category, picture), right) in pairs {
             let &[first, second] = right.as_slice() else {
                 return Err(Error::Settings(format!(
-                    "MME scores the two questions about a picture together; {category}/{picture} \
-                     has {}",
+                    "MME scores the two questions about a picture together; {} has {}",
+                    picture.display(),
                     right.len()
                 )));
             };
@@ -191,96 +190,6 @@ fn reason(text: &str, said: [Option<bool>; 2]) -> &'static str {
         }
         false => "lmms-eval takes y and n alone and removes full stops first; the script does not",
     }
-}
-
-/// The picture of an id or of a file's name, without its ending and the number of the question.
-fn stem(name: &str) -> String {
-    let name = name.rsplit_once('#').map_or(name, |(name, _)| name);
-    let name = name.rsplit_once('/').map_or(name, |(_, name)| name);
-    let name = name.rsplit_once('.').filter(|(stem, _)| !stem.is_empty());
-    name.map_or_else(String::new, |(stem, _)| stem.to_owned())
-}
-
-/// Columns between tabs.
-fn columns<const N: usize>(line: &str) -> std::result::Result<[&str; N], String> {
-    let columns: Vec<&str> = line.split('\t').collect();
-    let found = columns.len();
-    columns.try_into().map_err(|_| format!("{found} columns between tabs; expected {N}"))
-}
-
-/// A folder with one text for each picture.
-fn from_folder(folder: &Path, category: &str, pictures: &Path, mode: Mode) -> Result<Vec<Item>> {
-    let nested = folder.join("questions_answers_YN");
-    let folder = if nested.is_dir() { nested } else { folder.to_owned() };
-    let shown = if pictures.is_dir() { files::names(pictures)? } else { Vec::new() };
-    let mut items = Vec::new();
-    for name in files::names(&folder)?.iter().filter(|name| name.ends_with(".txt")) {
-        let picture = shown.iter().find(|shown| stem(shown) == stem(name) && *shown != name);
-        let picture = picture.map_or_else(|| stem(name) + ".jpg", Clone::clone);
-        let path = folder.join(name);
-        let rows = files::lines(&path, &files::text(&path)?, |line| {
-            let [question, answer] = columns(line.trim())?;
-            Ok((question.to_owned(), answer.to_owned()))
-        })?;
-        items.extend(pair(&path, category, &picture, pictures, rows, mode)?);
-    }
-    Ok(items)
-}
-
-/// One text for all pictures of a category.
-fn from_list(list: &Path, category: &str, pictures: &Path, mode: Mode) -> Result<Vec<Item>> {
-    let mut order = Vec::new();
-    let mut rows = BTreeMap::<String, Vec<_>>::new();
-    files::lines(list, &files::text(list)?, |line| {
-        let [picture, question, answer] = columns(line)?;
-        let asked = rows.entry(picture.to_owned()).or_insert_with(|| {
-            order.push(picture.to_owned());
-            Vec::new()
-        });
-        asked.push((question.to_owned(), answer.trim().to_owned()));
-        Ok(())
-    })?;
-    let mut items = Vec::new();
-    for picture in order {
-        let rows = rows.remove(&picture).unwrap_or_default();
-        items.extend(pair(list, category, &picture, pictures, rows, mode)?);
-    }
-    Ok(items)
-}
-
-/// The two questions about a picture.
-fn pair(
-    path: &Path,
-    category: &str,
-    picture: &str,
-    pictures: &Path,
-    rows: Vec<(String, String)>,
-    mode: Mode,
-) -> Result<[Item; 2]> {
-    let image = files::below(pictures, picture).map_err(|reason| files::malformed(path, reason))?;
-    let Ok([first, second]) = <[_; 2]>::try_from(rows) else {
-        let reason = format!("expected two questions about {picture:?}");
-        return Err(files::malformed(path, reason));
-    };
-    let item = |number, (question, answer): (String, String)| {
-        let truth = answer.to_lowercase();
-        if !matches!(truth.as_str(), "yes" | "no") {
-            let reason = format!("the answer to {question:?} is {answer:?}; expected Yes or No");
-            return Err(files::malformed(path, reason));
-        }
-        let shorter = question.trim().replace(YES_OR_NO, "") + SHORTLY;
-        Ok(Item {
-            id: format!("{category}/{picture}#{number}"),
-            image: image.clone(),
-            prompt: mode.of(question.clone(), shorter),
-            question,
-            group: category.to_owned(),
-            truth,
-            options: Vec::new(),
-            context: String::new(),
-        })
-    };
-    Ok([item(1, first)?, item(2, second)?])
 }
 
 #[cfg(test)]
@@ -367,7 +276,7 @@ mod tests {
         let items = Mme.read(dir.path(), None, Mode::Official).unwrap();
         let answers = Answers::from_iter(items.iter().map(|item| (item.id.clone(), "yes")));
         let error = Mme.score(&items[..1], &answers, Mode::Official, None).unwrap_err();
-        assert!(error.to_string().contains("count/7 has 1"), "{error}");
+        assert!(error.to_string().contains("count/7.jpg has 1"), "{error}");
         let scores = Mme.score(&items, &answers, Mode::Official, None).unwrap().scores;
         assert_eq!((scores["count.acc"], scores["count.acc_plus"]), (0.5, 0.0));
         assert!(!scores.contains_key("perception"), "a sum over a part is another number");

@@ -102,7 +102,8 @@ pub trait Benchmark: Sync {
     /// The program whose behaviour `mode` has.
     fn rule(&self, mode: Mode) -> &'static str;
 
-    /// What the modes do differently before an answer is read: other questions, other judges.
+    /// What the modes do differently beside reading an answer: other questions, other judges, other
+    /// sums.
     fn differences(&self) -> &'static [&'static str];
 
     /// The questions in the official layout at `path`, with pictures under `images` or where the

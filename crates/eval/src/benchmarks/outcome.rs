@@ -28,6 +28,8 @@ pub struct Outcome {
     /// Items whose answer (or whose judge's reply) this mode could not read. They are counted as
     /// the mode counts them, which need not be as wrong.
     pub unreadable: Vec<String>,
+    /// What the modes do differently beside reading an answer.
+    pub differences: &'static [&'static str],
     /// What the other mode would have read differently.
     pub disagreements: Vec<Disagreement>,
 }
@@ -56,6 +58,7 @@ impl Outcome {
             n,
             scores: BTreeMap::new(),
             unreadable: Vec::new(),
+            differences: benchmark.differences(),
             disagreements: Vec::new(),
         }
     }
@@ -102,6 +105,8 @@ impl fmt::Display for Outcome {
             unreadable.iter().take(SHOWN).try_for_each(|id| writeln!(f, "  {id}"))?;
             more(f, unreadable.len())?;
         }
+        writeln!(f, "the modes differ:")?;
+        self.differences.iter().try_for_each(|difference| writeln!(f, "  {difference}"))?;
         if !disagreements.is_empty() {
             writeln!(f, "{} are read differently in the other mode:", disagreements.len())?;
             for Disagreement { id, text, official, harness, reason } in

@@ -6,7 +6,8 @@ pub(super) fn strip(text: &str) -> &str {
     text.trim_matches(|c: char| c.is_whitespace() || ('\x1c'..='\x1f').contains(&c))
 }
 
-/// `float(text)`: white space around it and underscores between digits are allowed.
+/// `float(text)`: white space around it and underscores between digits are allowed. Infinity and
+/// NaN, which scripts take for scores that then spoil every mean, are no numbers here.
 pub(super) fn float(text: &str) -> Option<f64> {
     let text = strip(text);
     let digit = |c: Option<char>| c.is_some_and(|c| c.is_ascii_digit());
@@ -14,7 +15,7 @@ pub(super) fn float(text: &str) -> Option<f64> {
         let (before, after) = text.split_at(at);
         c == '_' && !(digit(before.chars().next_back()) && digit(after.chars().nth(1)))
     });
-    if lone { None } else { text.replace('_', "").parse().ok() }
+    if lone { None } else { text.replace('_', "").parse().ok().filter(|x: &f64| x.is_finite()) }
 }
 
 /// `round(x, digits)`: the decimal nearest to the binary number as it is, ties to even.
@@ -35,10 +36,10 @@ mod tests {
     #[test]
     fn as_python_does() {
         assert_eq!(strip("\x1c\u{a0} a b\n"), "a b");
-        let read = ["8", " 8.5\r", "1_0", "1e1", "inf", ".5", "-1"];
-        let value = [8.0, 8.5, 10.0, 10.0, f64::INFINITY, 0.5, -1.0];
+        let read = ["8", " 8.5\r", "1_0", "1e1", "8.", ".5", "-1"];
+        let value = [8.0, 8.5, 10.0, 10.0, 8.0, 0.5, -1.0];
         assert_eq!(read.map(float), value.map(Some));
-        for text in ["", "8/10", "_1", "1_", "1__0", "1_.0", "8 9", "eight"] {
+        for text in ["", "8/10", "_1", "1_", "1__0", "1_.0", "8 9", "eight", "nan", "inf"] {
             assert_eq!(float(text), None, "{text}");
         }
         assert_eq!([2.675, 0.125, 0.375].map(|x| round(x, 2)), [2.67, 0.12, 0.38]);
