@@ -207,6 +207,9 @@ impl SamConfig {
         count("decoder.masks", decoder.masks)?;
         count("decoder.iou_layers", decoder.iou_layers)?;
         self.encoder.check()?;
+        if self.encoder.stride() < 4 {
+            return Err(Error::Config("a token of the encoder has less than 4 pixels".into()));
+        }
         divides("encoder stride", self.encoder.stride(), "image_size", self.image_size)?;
         divides("8", 8, "width", self.width)?;
         divides("4", 4, "mask_channels", self.mask_channels)?;

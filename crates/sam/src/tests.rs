@@ -8,7 +8,7 @@ use quintet_weights::Weights;
 
 use crate::{
     Sam, SamConfig, load,
-    network::{Decoded, PlacedPoint, PointKind},
+    network::{Decoded, Masks, PlacedPoint, PointKind},
     testing::{assert_close, difference, examples, golden, noise, random, save, tensor},
 };
 
@@ -43,7 +43,8 @@ fn answers(sam: &Sam, pixels: Tensor<4>) -> [Decoded; 2] {
     let embedding = sam.embed(pixels);
     let points = prompts(config);
     let masks = masks(config, points.len());
-    [None, Some(masks)].map(|masks| sam.decode(embedding.clone(), &points, masks))
+    [None, Some(masks)]
+        .map(|masks| sam.decode(embedding.clone(), sam.positions(), &points, masks, Masks::All))
 }
 
 #[test]
@@ -74,10 +75,13 @@ fn images_and_prompts_together_are_each_alone() {
         let points = prompts(&config);
         let masks = masks(&config, points.len());
         for masks in [None, Some(masks)] {
-            let together = sam.decode(embedding.clone(), &points, masks.clone());
+            let decode = |points: &[Vec<PlacedPoint>], masks| {
+                sam.decode(embedding.clone(), sam.positions(), points, masks, Masks::All)
+            };
+            let together = decode(&points, masks.clone());
             for (i, prompt) in points.iter().enumerate() {
                 let mask = masks.clone().map(|masks| masks.narrow(0, i, 1));
-                let alone = sam.decode(embedding.clone(), std::slice::from_ref(prompt), mask);
+                let alone = decode(std::slice::from_ref(prompt), mask);
                 assert_close(alone.logits, together.logits.clone().narrow(0, i, 1), "logits");
                 assert_close(alone.scores, together.scores.clone().narrow(0, i, 1), "scores");
             }
@@ -90,7 +94,7 @@ fn gradients_reach_every_parameter() {
     for config in examples() {
         let (sam, params) = random(&config);
         // Every other parameter is frozen, then the others; then none.
-        for trained in [|i: usize| i % 2 == 0, |i: usize| i % 2 == 1, |_| true] {
+        for trained in [|i: usize| i.is_multiple_of(2), |i: usize| !i.is_multiple_of(2), |_| true] {
             let names: Vec<_> = params.iter().map(|cell| cell.name().to_owned()).collect();
             params.set_trainable(|name| trained(names.iter().position(|n| n == name).unwrap()));
             let sums = answers(&sam, pixels(&config, 1)).map(|Decoded { logits, scores }| {
@@ -195,7 +199,8 @@ fn models_agree_with_transformers() {
         let kinds = ["point", "points", "box", "box_and_points", "mask", "mask_and_point"];
         for kind in kinds {
             let (points, masks) = golden_prompt(&expected, kind);
-            let decoded = sam.decode(embedding.clone(), &points, masks);
+            let decoded =
+                sam.decode(embedding.clone(), sam.positions(), &points, masks, Masks::All);
             let what = format!("{case}: {kind}");
             assert_close(decoded.logits, tensor(&expected, &format!("{kind}.logits")), &what);
             assert_close(decoded.scores, tensor(&expected, &format!("{kind}.scores")), &what);

@@ -28,10 +28,22 @@ pub struct MaskDecoder {
 #[derive(Debug)]
 struct Layers(Vec<Linear>);
 
+/// Which of the decoder's masks are wanted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Masks {
+    /// The one for prompts that leave no doubt.
+    Single,
+    /// Those for a prompt that may mean a whole, a part or a part of a part.
+    #[default]
+    Several,
+    /// The single one, then the others.
+    All,
+}
+
 /// What the decoder says to each prompt.
 #[derive(Clone, Debug)]
 pub struct Decoded {
-    /// Logits of the unambiguous mask, then of those for an ambiguous prompt: `[b, m, 4·g, 4·g]`.
+    /// Logits of the masks: `[b, m, 4·g, 4·g]`.
     pub logits: Tensor<4>,
     /// The IoU that is predicted for each: `[b, m]`.
     pub scores: Tensor<2>,
@@ -71,18 +83,29 @@ impl MaskDecoder {
     /// - image: `[1 or b, g², d]`, with what the mask prompts add
     /// - positions: `[1, g², d]`
     /// - prompts: `[b, t, d]`; `t` may be 0
-    pub fn forward(&self, image: Tensor<3>, positions: Tensor<3>, prompts: Tensor<3>) -> Decoded {
+    pub fn forward(
+        &self,
+        image: Tensor<3>,
+        positions: Tensor<3>,
+        prompts: Tensor<3>,
+        masks: Masks,
+    ) -> Decoded {
         let [b, t, d] = prompts.dims();
         let own = Tensor::cat(vec![self.iou_token.tensor(), self.mask_tokens.tensor()], 0);
-        let masks = self.pixel_vectors.len();
-        let own = own.unsqueeze::<3>().expand([b, 1 + masks, d]);
+        let count = self.pixel_vectors.len();
+        let wanted = match masks {
+            Masks::Single => 0..1,
+            Masks::Several => 1..count,
+            Masks::All => 0..count,
+        };
+        let own = own.unsqueeze::<3>().expand([b, 1 + count, d]);
         let tokens = if t == 0 { own } else { Tensor::cat(vec![own, prompts], 1) };
         let (tokens, image) = self.transformer.forward(tokens, image, positions);
         let token = |i| tokens.clone().narrow(1, i, 1); // [b, 1, d]
-        let vectors = self.pixel_vectors.iter().enumerate();
-        let vectors = vectors.map(|(i, layers)| layers.forward(token(1 + i))).collect();
+        let vectors = wanted.clone().map(|i| self.pixel_vectors[i].forward(token(1 + i))).collect();
         let logits = Tensor::cat(vectors, 1).matmul(self.upscale(image).swap_dims(1, 2));
-        let scores = self.iou.forward(token(0)).squeeze_dim(1);
+        let scores: Tensor<2> = self.iou.forward(token(0)).squeeze_dim(1);
+        let scores = scores.narrow(1, wanted.start, wanted.len());
         Decoded { logits: in_rows(logits, self.grid), scores }
     }
 

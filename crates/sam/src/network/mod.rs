@@ -16,11 +16,11 @@ mod window;
 use burn::Tensor;
 use quintet_nn::{Result, Vars};
 
+use self::{decoder::MaskDecoder, prompts::PromptEncoder, tiny_vit::TinyVit, vit::Vit};
 pub use self::{
-    decoder::Decoded,
+    decoder::{Decoded, Masks},
     prompts::{PlacedPoint, PointKind},
 };
-use self::{decoder::MaskDecoder, prompts::PromptEncoder, tiny_vit::TinyVit, vit::Vit};
 use crate::config::{EncoderConfig, SamConfig};
 
 /// Segment Anything (Kirillov et al., 2023).
@@ -76,26 +76,34 @@ impl Sam {
         }
     }
 
+    /// The positions of an image's tokens, the same for every image: `[1, g², d]`.
+    pub fn positions(&self) -> Tensor<3> {
+        self.prompts.positions()
+    }
+
     /// Masks for prompts about one image. All have the same number of points, and all or none have
-    /// a mask.
+    /// an earlier mask.
     ///
     /// # Shapes
     /// - embedding: `[1, g², d]`, from [`Self::embed`]
-    /// - masks: `[b, 4·g, 4·g]`, logits
+    /// - positions: `[1, g², d]`, from [`Self::positions`]
+    /// - earlier: `[b, 4·g, 4·g]`, logits
     ///
     /// # Panics
     /// If the numbers of points differ.
     pub fn decode(
         &self,
         embedding: Tensor<3>,
+        positions: Tensor<3>,
         points: &[Vec<PlacedPoint>],
-        masks: Option<Tensor<3>>,
+        earlier: Option<Tensor<3>>,
+        masks: Masks,
     ) -> Decoded {
-        let dense = match masks {
+        let dense = match earlier {
             Some(logits) => self.prompts.masks(logits),
             None => self.prompts.no_mask(),
         };
         let tokens = self.prompts.points(points);
-        self.decoder.forward(embedding + dense, self.prompts.positions(), tokens)
+        self.decoder.forward(embedding + dense, positions, tokens, masks)
     }
 }
