@@ -30,7 +30,7 @@ pub enum Task {
 /// How questions are answered.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Answers {
+pub enum Wording {
     /// `[3] is a dog.`
     #[default]
     Sentences,
@@ -47,7 +47,7 @@ pub struct Settings {
     /// The form of listings.
     pub format: Format,
     /// The form of answers.
-    pub answers: Answers,
+    pub answers: Wording,
     /// Most questions of a sample.
     pub turns: usize,
     /// Seed of wordings and questions.
@@ -59,7 +59,7 @@ impl Default for Settings {
         Self {
             task: Task::default(),
             format: Format::default(),
-            answers: Answers::default(),
+            answers: Wording::default(),
             turns: 6,
             seed: 0,
         }

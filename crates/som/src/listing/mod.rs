@@ -9,6 +9,7 @@ mod format;
 mod item;
 mod nouns;
 mod parse;
+mod phrase;
 mod pictures;
 mod question;
 mod rng;
@@ -20,7 +21,7 @@ mod tests;
 mod write;
 
 pub use build::{Built, Output, build};
-pub use builder::{Answers, Builder, Settings, Task};
+pub use builder::{Builder, Settings, Task, Wording};
 pub use detect::{Detector, Example, Kind, Listing, Share, Turns, share};
 pub use error::{Error, Result};
 pub use format::Format;

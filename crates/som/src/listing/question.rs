@@ -9,9 +9,10 @@ use rand::{
 };
 
 use super::{
-    builder::Answers,
+    builder::Wording,
     item::{Item, MarkedPicture, labels_of},
     nouns::{plural, with_article},
+    phrase::{is_or_are, lower_first, marks, none_is, of_side, opposite},
     templates::{self, Ask},
 };
 
@@ -40,7 +41,7 @@ const DOMINANT: f32 = 1.5;
 pub(super) struct Asker<'a> {
     pub marked: &'a MarkedPicture,
     pub names: &'a [String],
-    pub answers: Answers,
+    pub answers: Wording,
 }
 
 /// What fills the gaps of a wording.
@@ -209,8 +210,8 @@ impl Asker<'_> {
             .replace("{a}", &with_article(terms.name))
             .replace("{name}", terms.name);
         let answer = match self.answers {
-            Answers::Sentences => sentence,
-            Answers::Words => word.to_owned(),
+            Wording::Sentences => sentence,
+            Wording::Words => word.to_owned(),
         };
         let mut subject = [terms.n, terms.m, terms.name].map(str::to_owned).to_vec();
         subject.retain(|term| !term.is_empty());
@@ -252,47 +253,4 @@ impl Asker<'_> {
             Side::Below => down,
         }
     }
-}
-
-fn opposite(side: Side) -> Side {
-    match side {
-        Side::Left => Side::Right,
-        Side::Right => Side::Left,
-        Side::Above => Side::Below,
-        Side::Below => Side::Above,
-    }
-}
-
-fn of_side(side: Side) -> &'static str {
-    match side {
-        Side::Left => "left of",
-        Side::Right => "right of",
-        Side::Above => "above",
-        Side::Below => "below",
-    }
-}
-
-/// `[1], [4] and [5]`.
-fn marks(tags: &[&str]) -> String {
-    let marks: Vec<_> = tags.iter().map(|tag| format!("[{tag}]")).collect();
-    match marks.split_last() {
-        Some((last, rest)) if !rest.is_empty() => format!("{} and {last}", rest.join(", ")),
-        _ => marks.concat(),
-    }
-}
-
-fn none_is(name: &str) -> String {
-    format!("None of the tagged items is {}.", with_article(name))
-}
-
-fn lower_first(text: &str) -> String {
-    let mut chars = text.chars();
-    chars
-        .next()
-        .map_or_else(String::new, |first| format!("{}{}", first.to_lowercase(), chars.as_str()))
-}
-
-/// "The dog is", "the scissors are".
-fn is_or_are(name: &str) -> &'static str {
-    if plural(name) == name && name.ends_with('s') { "are" } else { "is" }
 }

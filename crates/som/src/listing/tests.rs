@@ -9,7 +9,7 @@ use quintet_data::{
     scene::Colour,
 };
 
-use super::{builder::Answers, *};
+use super::{builder::Wording, *};
 
 fn item(tag: &str, name: &str, bbox: [f32; 4], area: u32, colour: Option<Colour>) -> Item {
     Item { tag: tag.into(), name: name.into(), bbox, area, colour }
@@ -94,7 +94,7 @@ fn samples_depend_on_the_seed_and_the_picture_alone() {
 /// The answers of a small model's form, worked out here from the picture anew.
 #[test]
 fn every_answer_is_true() {
-    let settings = Settings { answers: Answers::Words, turns: 12, ..Settings::default() };
+    let settings = Settings { answers: Wording::Words, turns: 12, ..Settings::default() };
     let mut seen: HashMap<Ask, HashMap<String, usize>> = HashMap::new();
     for i in 0..300 {
         let marked = marked(&i.to_string());

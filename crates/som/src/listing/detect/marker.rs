@@ -23,6 +23,8 @@ struct Marker {
     /// Where what it marks begins.
     end: usize,
     at_line_start: bool,
+    /// Bytes before it in its line.
+    column: usize,
     /// Whether a marker within a line may stand here.
     follows_stop: bool,
 }
@@ -42,11 +44,12 @@ pub(super) fn find(text: &str, least: usize) -> Vec<Listing> {
         for marker in markers.iter().filter(|marker| marker.spelling == spelling) {
             let next = chain.last().is_some_and(|last| {
                 let between = text.get(last.end..marker.start).unwrap_or_default();
-                marker.value == chain.len() + 1 && allowed(marker) && says_something(between)
+                marker.value == chain.len() + 1 && marker.allowed() && says_something(between)
             });
             if next {
                 chain.push(marker);
-            } else if marker.value == 1 {
+            } else if marker.value == 1 && !chain.first().is_some_and(|first| marker.within(first))
+            {
                 found.extend(listing(text, &chain, least));
                 chain = vec![marker];
             }
@@ -56,8 +59,16 @@ pub(super) fn find(text: &str, least: usize) -> Vec<Listing> {
     found
 }
 
-fn allowed(marker: &Marker) -> bool {
-    marker.at_line_start || marker.spelling.open.is_some() || marker.follows_stop
+impl Marker {
+    /// Whether a listing may go on here.
+    fn allowed(&self) -> bool {
+        self.at_line_start || self.spelling.open.is_some() || self.follows_stop
+    }
+
+    /// Whether it begins a listing within the entry of another.
+    fn within(&self, first: &Marker) -> bool {
+        self.at_line_start && first.at_line_start && self.column > first.column
+    }
 }
 
 /// "(1) and (2)" speaks of two things and lists none.
@@ -95,7 +106,7 @@ fn markers(text: &str) -> Vec<Marker> {
         let mut from = 0;
         if let Some((at, found)) = opening {
             from = at + found.length;
-            markers.push(found.marker(start + at, true, true));
+            markers.push(found.marker(start, at, true, true));
         }
         inner(line, start, from, &mut markers);
         start += line.len();
@@ -111,9 +122,11 @@ struct Spelled {
 }
 
 impl Spelled {
-    fn marker(self, start: usize, at_line_start: bool, follows_stop: bool) -> Marker {
+    /// The marker in column `column` of a line that starts at byte `line`.
+    fn marker(self, line: usize, column: usize, at_line_start: bool, follows_stop: bool) -> Marker {
         let Self { spelling, value, length } = self;
-        Marker { spelling, value, start, end: start + length, at_line_start, follows_stop }
+        let start = line + column;
+        Marker { spelling, value, start, end: start + length, at_line_start, column, follows_stop }
     }
 }
 
@@ -157,7 +170,7 @@ fn inner(line: &str, start: usize, from: usize, markers: &mut Vec<Marker>) {
                 .map_or(head, str::trim_end);
             let stop = head.is_empty() || head.ends_with([',', ';', '.', ':', '!', '?', ')', '|']);
             let stop = stop || before.is_none();
-            markers.push(found.marker(start + at, false, stop));
+            markers.push(found.marker(start, at, false, stop));
         }
         word_ended = c.is_whitespace() || matches!(c, '*' | '_' | '(' | '"' | '“');
         before = Some(c);

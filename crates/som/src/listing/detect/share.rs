@@ -27,7 +27,7 @@ pub struct Share {
     pub kinds: BTreeMap<Kind, u64>,
     /// Answers with listings in one line.
     pub inline: u64,
-    /// The first answers with listings, one of each dataset's row at most.
+    /// The first rows with listings, each with its first.
     pub examples: Vec<Example>,
     /// Rows that cannot be read; they are not among `rows`.
     pub unreadable: u64,
@@ -78,7 +78,8 @@ pub fn share(
                 share.rows += 1;
                 let mut example = None;
                 for message in &sample.messages {
-                    example = share.message(message, detector).or(example);
+                    let found = share.message(message, detector);
+                    example = example.or(found);
                 }
                 if let Some((kind, text)) = example {
                     share.rows_with += 1;

@@ -13,7 +13,7 @@ use serde_json::json;
 use super::*;
 use crate::{
     listing::{
-        Answers, Ask, Builder, Built, Error, Format, ListingScore, Output, Settings, Task, build,
+        Ask, Builder, Built, Error, Format, ListingScore, Output, Settings, Task, Wording, build,
         listing,
     },
     marks::{Labels, Options},
@@ -79,7 +79,7 @@ fn rows_do_not_depend_on_their_order() {
 #[test]
 fn all_kinds_of_questions_are_asked_about_scenes() {
     let settings =
-        Settings { task: Task::Qa, answers: Answers::Words, turns: 8, ..Settings::default() };
+        Settings { task: Task::Qa, answers: Wording::Words, turns: 8, ..Settings::default() };
     let data = scenes(settings, Options::default(), 60);
     let asked: HashSet<Ask> = (0..60)
         .flat_map(|i| data.builder().questions(&data.marked(i).unwrap()))
