@@ -54,11 +54,10 @@ impl Answers {
     /// # Errors
     /// If an item has none: a score over a part of the questions is another number.
     pub(super) fn of<'a>(&'a self, items: &'a [Item]) -> Result<Vec<(&'a Item, &'a Answer)>> {
-        let mut found = Vec::with_capacity(items.len());
-        let mut without = items.iter().filter(|item| self.get(&item.id).is_none());
         if items.is_empty() {
             return Err(Error::Settings("no questions".into()));
         }
+        let mut without = items.iter().filter(|item| self.get(&item.id).is_none());
         if let Some(first) = without.next() {
             return Err(Error::Unanswered {
                 missing: 1 + without.count(),
@@ -66,8 +65,7 @@ impl Answers {
                 first: first.id.clone(),
             });
         }
-        found.extend(items.iter().filter_map(|item| Some((item, self.get(&item.id)?))));
-        Ok(found)
+        Ok(items.iter().filter_map(|item| Some((item, self.get(&item.id)?))).collect())
     }
 
     /// Every item with its written answer.

@@ -53,11 +53,9 @@ impl Benchmark for Pope {
         let mut items = Vec::new();
         for file in files {
             let split = split_of(&file).ok_or_else(|| {
-                files::malformed(
-                    &file,
-                    "expected a name that ends in pope_random.json, \
-                    pope_popular.json or pope_adversarial.json",
-                )
+                let reason = "expected a name that ends in pope_random.json, pope_popular.json or \
+                              pope_adversarial.json";
+                files::malformed(&file, reason)
             })?;
             let rows = files::json_lines(&file, |row| {
                 let question = field(row, &["text"])?;

@@ -84,28 +84,23 @@ impl Benchmark for SeedBench {
         let mut types = BTreeMap::<&str, Accuracy>::new();
         let mut overall = Accuracy::default();
         for (item, answer) in answers.of(items)? {
-            let (said, text, reason) = match answer {
+            let truth = item.truth.as_str();
+            let (said, truths, text, reason) = match answer {
                 Answer::Text(text) => {
                     let reason = "the whole answer has to be the letter; lmms-eval takes its first \
                                   character in any case";
-                    ([official(text), harness(text)], text.clone(), reason)
+                    ([official(text), harness(text)], [truth; 2], text.clone(), reason)
                 }
                 Answer::Options(scores) => {
                     let said = best(item, scores)?;
-                    let same = "lmms-eval holds the first of two equal options for the right one";
-                    let means = "the script sums over tokens, lmms-eval takes the mean";
-                    let text = format!("{scores:?}");
-                    (said.map(Some), text, if said[0] == said[1] { same } else { means })
+                    let reason = match said[0] == said[1] {
+                        true => "lmms-eval holds the first of two equal options for the right one",
+                        false => "the script sums over tokens, lmms-eval takes the mean",
+                    };
+                    (said.map(Some), [truth, first_equal(item)], format!("{scores:?}"), reason)
                 }
             };
-            let right = [
-                said[0] == Some(item.truth.as_str()),
-                said[1]
-                    == Some(match answer {
-                        Answer::Text(_) => item.truth.as_str(),
-                        Answer::Options(_) => first_equal(item),
-                    }),
-            ];
+            let right = [said[0] == Some(truths[0]), said[1] == Some(truths[1])];
             if mode.of(said[0], said[1]).is_none() {
                 outcome.unreadable.push(item.id.clone());
             }
