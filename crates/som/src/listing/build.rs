@@ -62,7 +62,7 @@ pub fn build(
     encoding: Encoding,
     mut progress: impl FnMut(usize),
 ) -> Result<Built> {
-    let count = pictures.len();
+    let count = pictures.count();
     let one = |i: usize| (i, sample(pictures, builder, encoding, i));
     let batch = |start: usize| (start..(start + BATCH).min(count)).into_par_iter().map(one);
     let mut results = (0..count).step_by(BATCH).flat_map(|start| batch(start).collect::<Vec<_>>());
@@ -96,7 +96,7 @@ fn sample(
     encoding: Encoding,
     i: usize,
 ) -> Result<Option<Sample>> {
-    let mut marked = pictures.get(i)?;
+    let mut marked = pictures.marked(i)?;
     if let Media::Image(image) = &marked.picture {
         let (_, bytes) = encoding.encode(image).map_err(|reason| {
             Error::from(quintet_data::Error::Media { path: pictures.title(i), reason })

@@ -71,7 +71,7 @@ impl CocoPictures {
 }
 
 impl Pictures for CocoPictures {
-    fn len(&self) -> usize {
+    fn count(&self) -> usize {
         self.images.len()
     }
 
@@ -80,7 +80,7 @@ impl Pictures for CocoPictures {
         name.unwrap_or_default()
     }
 
-    fn get(&self, i: usize) -> Result<MarkedPicture> {
+    fn marked(&self, i: usize) -> Result<MarkedPicture> {
         let name = &self.image(i)?.file_name;
         let image = media::decode_file(self.folder.join(name))?;
         let found = self.regions.regions(name, &image)?;

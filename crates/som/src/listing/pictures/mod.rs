@@ -13,7 +13,7 @@ use super::{error::Result, item::MarkedPicture};
 /// Marked pictures by number, of things whose names are known.
 pub trait Pictures: Sync {
     /// The number of pictures.
-    fn len(&self) -> usize;
+    fn count(&self) -> usize;
 
     /// What picture `i` is called in reports.
     fn title(&self, i: usize) -> String;
@@ -22,13 +22,8 @@ pub trait Pictures: Sync {
     ///
     /// # Errors
     /// It cannot be read or marked.
-    fn get(&self, i: usize) -> Result<MarkedPicture>;
+    fn marked(&self, i: usize) -> Result<MarkedPicture>;
 
     /// All names that the pictures can show.
     fn names(&self) -> Vec<String>;
-
-    /// Whether there is none.
-    fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
 }

@@ -57,38 +57,6 @@ impl MarkedScenes {
     pub fn builder(&self) -> &Builder {
         &self.builder
     }
-
-    /// Row `i`, marked. A scene without anything to mark, or without room for the labels, gives
-    /// way to one that no other row shows.
-    ///
-    /// # Errors
-    /// There is no such row, or several scenes in a row cannot be marked.
-    pub fn marked(&self, i: usize) -> Result<MarkedPicture> {
-        let fail = |reason| {
-            quintet_data::Error::Row { path: self.name.clone().into(), row: i, reason }.into()
-        };
-        if i >= self.len {
-            return Err(fail(format!("there are {} scenes", self.len)));
-        }
-        let mut last = "there is nothing to mark".to_owned();
-        for again in 0..TRIES {
-            let index = i as u64 + again as u64 * self.len as u64;
-            let scene = Scene::generate(&self.spec, &self.sprites, self.seed, index);
-            match self.marker.mark(&scene.image, &Found::from(&scene).regions) {
-                Ok(marked) if !marked.marks.marks.is_empty() => {
-                    let colour =
-                        |region: usize| scene.objects.get(region).and_then(|object| object.colour);
-                    let id = format!("{}/{i}", self.name);
-                    let picture = Media::Image(Arc::new(marked.image));
-                    return MarkedPicture::new(id, picture, &marked.marks, colour).map_err(fail);
-                }
-                Ok(_) => {}
-                Err(crate::Error::Picture(reason)) => last = reason,
-                Err(other) => return Err(other.into()),
-            }
-        }
-        Err(fail(format!("of {TRIES} scenes none can be marked: {last}")))
-    }
 }
 
 fn names(sprites: &SpriteSet) -> Vec<String> {
@@ -117,7 +85,7 @@ impl Dataset for MarkedScenes {
 }
 
 impl Pictures for MarkedScenes {
-    fn len(&self) -> usize {
+    fn count(&self) -> usize {
         self.len
     }
 
@@ -125,8 +93,36 @@ impl Pictures for MarkedScenes {
         format!("scene {i}")
     }
 
-    fn get(&self, i: usize) -> Result<MarkedPicture> {
-        self.marked(i)
+    /// Row `i`, marked. A scene without anything to mark, or without room for the labels, gives
+    /// way to one that no other row shows.
+    ///
+    /// # Errors
+    /// There is no such row, or several scenes in a row cannot be marked.
+    fn marked(&self, i: usize) -> Result<MarkedPicture> {
+        let fail = |reason| {
+            quintet_data::Error::Row { path: self.name.clone().into(), row: i, reason }.into()
+        };
+        if i >= self.len {
+            return Err(fail(format!("there are {} scenes", self.len)));
+        }
+        let mut last = "there is nothing to mark".to_owned();
+        for again in 0..TRIES {
+            let index = i as u64 + again as u64 * self.len as u64;
+            let scene = Scene::generate(&self.spec, &self.sprites, self.seed, index);
+            match self.marker.mark(&scene.image, &Found::from(&scene).regions) {
+                Ok(marked) if !marked.marks.marks.is_empty() => {
+                    let colour =
+                        |region: usize| scene.objects.get(region).and_then(|object| object.colour);
+                    let id = format!("{}/{i}", self.name);
+                    let picture = Media::Image(Arc::new(marked.image));
+                    return MarkedPicture::new(id, picture, &marked.marks, colour).map_err(fail);
+                }
+                Ok(_) => {}
+                Err(crate::Error::Picture(reason)) => last = reason,
+                Err(other) => return Err(other.into()),
+            }
+        }
+        Err(fail(format!("of {TRIES} scenes none can be marked: {last}")))
     }
 
     fn names(&self) -> Vec<String> {

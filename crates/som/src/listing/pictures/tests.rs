@@ -37,7 +37,7 @@ fn scenes_are_listed_as_they_were_built() {
     let sprites = SpriteSet::bundled().unwrap();
     for i in 0..40 {
         let marked = data.marked(i).unwrap();
-        let sample = Dataset::get(&data, i).unwrap();
+        let sample = data.get(i).unwrap();
         let answer = text(&sample.messages[1]);
         listing(answer, &marked.tags()).unwrap();
         assert_eq!(ListingScore::of(answer, &marked.items).accuracy(), Some(1.0));
@@ -55,7 +55,7 @@ fn scenes_are_listed_as_they_were_built() {
         assert!(picture.dimensions() == (160, 160) && *picture != scene.image);
         assert!(marked.items.is_sorted_by(|a, b| a.area >= b.area), "the largest is first");
     }
-    assert!(data.marked(40).is_err() && Dataset::get(&data, 40).is_err());
+    assert!(data.marked(40).is_err() && data.get(40).is_err());
 }
 
 #[test]
@@ -66,7 +66,7 @@ fn rows_do_not_depend_on_their_order() {
     let turns = |s: &Sample| s.messages.iter().map(|m| m.content.clone()).collect::<Vec<_>>();
     let mut pictures = HashSet::new();
     for i in (0..20).rev() {
-        let (one, other) = (Dataset::get(&data, i).unwrap(), Dataset::get(&again, i).unwrap());
+        let (one, other) = (data.get(i).unwrap(), again.get(i).unwrap());
         assert_eq!((turns(&one), &one.id), (turns(&other), &other.id));
         let picture = media::decode(&one.media[0]).unwrap();
         assert_eq!(picture, media::decode(&other.media[0]).unwrap());
@@ -95,7 +95,7 @@ fn a_spec_that_shows_nothing_is_an_error() {
     let (marks, settings) =
         (Options { min_area: Some(u32::MAX), ..Options::default() }, Settings::default());
     let data = MarkedScenes::new(spec, sprites, marks, settings, 3, 4).unwrap();
-    let error = Dataset::get(&data, 2).unwrap_err().to_string();
+    let error = data.get(2).unwrap_err().to_string();
     assert!(error.contains("row 2: of 16 scenes none can be marked"), "{error}");
 }
 
