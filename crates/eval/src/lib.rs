@@ -1,13 +1,15 @@
 //! Tasks, metrics and receipts.
 //!
 //! [`evaluate`] asks a model the scene tasks and scores its answers; a [`Receipt`] says what was
-//! measured on what, so that the numbers can be made again. [`benchmarks`] reads and
-//! scores public benchmarks.
+//! measured on what, so that the numbers can be made again. [`probe`] shows what a model attends
+//! to. [`benchmarks`] reads and scores public benchmarks.
 
 pub mod answer;
+mod asking;
 pub mod benchmarks;
 pub mod error;
 pub mod metrics;
+pub mod probe;
 pub mod receipt;
 pub mod scores;
 pub mod tasks;

@@ -1,11 +1,8 @@
 //! The scene tasks: questions about built scenes, whose answers are known.
 
-use std::{
-    ops::ControlFlow,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
 };
 
 use indicatif::ProgressBar;
@@ -16,12 +13,12 @@ use quintet_data::{
         tasks::{Asker, Phrasing, Question},
     },
 };
-use quintet_models::{Generation, Multimodal, Processor, Sampling, multimodal::Row};
+use quintet_models::{Multimodal, Processor, multimodal::Row};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use serde::Serialize;
 
-use crate::{Error, Result, Scores};
+use crate::{Error, Result, Scores, asking::greedy};
 
 /// What is asked.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -148,14 +145,7 @@ impl Asking<'_> {
             rows.push(self.processor.encode_prompt(&sample)?);
         }
         share_pictures(&mut rows);
-        let options = Generation {
-            max_tokens: self.settings.max_tokens,
-            stop: self.processor.tokenizer.special().stop.clone(),
-            sampling: Sampling::default(),
-        };
-        let ids = self.model.generate(rows, &options, |_, _| ControlFlow::Continue(()))?;
-        let text = |ids: &Vec<u32>| Ok(self.processor.tokenizer.decode(ids, true)?);
-        ids.iter().map(text).collect()
+        greedy(self.model, self.processor, rows, self.settings.max_tokens)
     }
 }
 

@@ -6,6 +6,7 @@
 //! resampling is Pillow's.
 
 mod config;
+mod placement;
 mod resize;
 
 use std::borrow::Borrow;
@@ -14,7 +15,8 @@ use image::RgbImage;
 use rayon::prelude::*;
 
 pub use self::config::{CropSize, ImageProcessor, Kind, Resample, Size};
-use self::resize::Target;
+pub use self::placement::Placement;
+use self::resize::{Axis, Target};
 use crate::{Error, Result, media::MAX_PIXELS};
 
 /// A picture ready for an image encoder.
@@ -39,13 +41,46 @@ impl ImageProcessor {
     /// [`Error::Media`] if the picture has no pixels, or if it would exceed
     /// [`MAX_PIXELS`] on the way (an extreme aspect ratio without a crop).
     pub fn process(&self, image: &RgbImage) -> Result<PixelValues> {
-        self.check(image.width().into(), image.height().into())?;
-        if self.pads_to_square() && image.width() != image.height() {
-            let side = image.width().max(image.height());
-            self.check(side.into(), side.into())?;
-            return self.process_padded(&self.pad_to_square(image, side));
-        }
-        self.process_padded(image)
+        Ok(self.normalize(&self.view(image)?))
+    }
+
+    /// The picture as the encoder sees it: padded, resized and cropped, not yet normalised.
+    ///
+    /// # Errors
+    /// As [`process`](Self::process).
+    pub fn view(&self, image: &RgbImage) -> Result<RgbImage> {
+        let (width, height) = image.dimensions();
+        let side = self.padded(width, height)?;
+        let padded;
+        let image = if side == [width, height] {
+            image
+        } else {
+            padded = self.pad_to_square(image, side[0]);
+            &padded
+        };
+        let target = self.target(side)?;
+        resize::resize(image, &target, self.resample)
+            .map_err(|reason| Error::Media { path: "picture".into(), reason })
+    }
+
+    /// Where the pixels of a picture of this size come to lie in its [`view`](Self::view).
+    ///
+    /// # Errors
+    /// As [`process`](Self::process).
+    pub fn placement(&self, width: u32, height: u32) -> Result<Placement> {
+        let [padded_width, padded_height] = self.padded(width, height)?;
+        let [y, x] = self.target([padded_width, padded_height])?.axes;
+        let axis = |size: u32, padded: u32, axis: Axis| {
+            let scale = f64::from(axis.resized) / f64::from(padded);
+            let before = f64::from((padded - size) / 2) * scale;
+            (scale, before + f64::from(axis.before) - f64::from(axis.start))
+        };
+        let (across, down) = (axis(width, padded_width, x), axis(height, padded_height, y));
+        Ok(Placement {
+            size: [x.output, y.output],
+            scale: [across.0, down.0],
+            offset: [across.1, down.1],
+        })
     }
 
     /// Processes pictures in parallel; the n-th result is the n-th picture's.
@@ -59,16 +94,20 @@ impl ImageProcessor {
         images.par_iter().map(|image| self.process(image.borrow())).collect()
     }
 
-    fn process_padded(&self, image: &RgbImage) -> Result<PixelValues> {
-        let target = self.target(image)?;
-        let pixels = resize::resize(image, &target, self.resample)
-            .map_err(|reason| Error::Media { path: "picture".into(), reason })?;
-        Ok(self.normalize(&pixels))
+    /// Width and height after padding to a square, where that is done.
+    fn padded(&self, width: u32, height: u32) -> Result<[u32; 2]> {
+        self.check(width.into(), height.into())?;
+        if !self.pads_to_square() {
+            return Ok([width, height]);
+        }
+        let side = width.max(height);
+        self.check(side.into(), side.into())?;
+        Ok([side, side])
     }
 
     /// The resized size and the window of it that is kept.
-    fn target(&self, image: &RgbImage) -> Result<Target> {
-        let (height, width) = (u64::from(image.height()), u64::from(image.width()));
+    fn target(&self, [width, height]: [u32; 2]) -> Result<Target> {
+        let (height, width) = (u64::from(height), u64::from(width));
         let resized =
             if self.do_resize { self.size.resolve(height, width) } else { (height, width) };
         let output = match self.crop_size {

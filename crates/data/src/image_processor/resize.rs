@@ -15,16 +15,16 @@ use super::Resample;
 /// Along each axis (y, x) the output is `before` black pixels, then `kept` pixels from `start`
 /// of the resized picture, then black again up to `output`.
 pub(super) struct Target {
-    axes: [Axis; 2],
+    pub axes: [Axis; 2],
 }
 
 #[derive(Clone, Copy)]
-struct Axis {
-    resized: u32,
-    start: u32,
+pub(super) struct Axis {
+    pub resized: u32,
+    pub start: u32,
     kept: u32,
-    before: u32,
-    output: u32,
+    pub before: u32,
+    pub output: u32,
 }
 
 impl Target {

@@ -15,6 +15,7 @@ mod mm_vet;
 mod mme;
 pub mod outcome;
 mod pope;
+pub mod pope_from_coco;
 mod python;
 mod seed;
 
