@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// Scenes tried for one row before it is an error.
-const TRIES: usize = 16;
+const TRIES: u64 = 16;
 
 /// Samples about marked scenes, built as they are read; nothing is stored.
 pub struct MarkedScenes {
@@ -107,7 +107,7 @@ impl Pictures for MarkedScenes {
         }
         let mut last = "there is nothing to mark".to_owned();
         for again in 0..TRIES {
-            let index = i as u64 + again as u64 * self.len as u64;
+            let index = (i as u64).wrapping_add((self.len as u64).wrapping_mul(again));
             let scene = Scene::generate(&self.spec, &self.sprites, self.seed, index);
             match self.marker.mark(&scene.image, &Found::from(&scene).regions) {
                 Ok(marked) if !marked.marks.marks.is_empty() => {

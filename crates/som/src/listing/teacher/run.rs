@@ -57,7 +57,7 @@ impl<'a> Teacher<'a> {
         let before = estimate(&before, &self.settings.options, 0)?;
         let mut total = Usage::default();
         for picture in pictures {
-            if answers.get(picture).is_some() {
+            if picture.tags.is_empty() || answers.get(picture).is_some() {
                 continue;
             }
             let question = Sample {
@@ -74,7 +74,8 @@ impl<'a> Teacher<'a> {
     }
 
     /// Asks about every picture that has no answer in the journal yet and adds what is usable to
-    /// it. `each` is told of every picture that is done and may end the run.
+    /// it; pictures without marks are passed over. `each` is told of every picture that is done
+    /// and may end the run.
     ///
     /// # Errors
     /// The journal cannot be read or written or is of another kind of run, the endpoint refuses
@@ -93,7 +94,7 @@ impl<'a> Teacher<'a> {
         let open = pictures.into_iter().filter(|picture| {
             let done = answers.get(picture).is_some();
             kept.fetch_add(usize::from(done), Ordering::Relaxed);
-            !done
+            !done && !picture.tags.is_empty()
         });
         in_parallel(
             open,

@@ -185,6 +185,19 @@ fn a_run_goes_on_where_it_was_stopped() {
 }
 
 #[test]
+fn a_picture_without_marks_is_not_asked_about() {
+    let server = Server::start(&[]);
+    let endpoint = server.endpoint();
+    let teacher = Teacher::new(&endpoint, settings(Mode::Listing), Vec::new());
+    let dir = tempfile::tempdir().unwrap();
+    let journal = dir.path().join("journal.jsonl");
+    let bare = Tagged { tags: Vec::new(), ..picture("a") };
+    assert_eq!(teacher.estimate([&bare], &journal).unwrap().requests, 0);
+    let report = teacher.run([bare], &journal, |_| ControlFlow::Continue(())).unwrap();
+    assert_eq!((report, server.asked().len()), (Report::default(), 0));
+}
+
+#[test]
 fn a_journal_that_was_cut_anywhere_is_read() {
     let server = Server::start(&[(200, GOOD), (200, GOOD)]);
     let endpoint = server.endpoint();
