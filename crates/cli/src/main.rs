@@ -52,6 +52,8 @@ enum Command {
     Features(commands::features::Args),
     /// Build datasets
     Data(commands::data::Args),
+    /// Mark regions of pictures with tags
+    Som(commands::som::Args),
 }
 
 impl Command {
@@ -67,6 +69,7 @@ impl Command {
             Self::Logits(args) => commands::logits::run(args),
             Self::Features(args) => commands::features::run(args),
             Self::Data(args) => commands::data::run(args),
+            Self::Som(args) => commands::som::run(args),
         }
     }
 }

@@ -8,6 +8,9 @@ pub enum Error {
     /// Data could not be read or written.
     #[error(transparent)]
     Data(#[from] quintet_data::Error),
+    /// A segmenter could not be asked.
+    #[error(transparent)]
+    Sam(#[from] quintet_sam::Error),
     /// A file could not be read.
     #[error("{path}: {source}")]
     Io {

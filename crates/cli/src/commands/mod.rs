@@ -9,4 +9,5 @@ pub mod logits;
 pub mod models;
 pub mod preflight;
 pub mod pull;
+pub mod som;
 pub mod train;

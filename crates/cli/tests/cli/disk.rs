@@ -39,6 +39,18 @@ fn a_dataset_is_not_left_half_written() {
     assert!(!dir.path().join("conversations.parquet").exists());
 }
 
+#[cfg(unix)]
+#[test]
+fn a_marked_picture_is_not_left_half_written() {
+    let dir = tempfile::tempdir().unwrap();
+    let (boxes, out) = (dir.path().join("boxes.json"), dir.path().join("out.bmp"));
+    fs::write(&boxes, "[[5, 5, 30, 30]]").unwrap();
+    let source = format!("boxes:{}", text(&boxes));
+    let mark = ["som", "mark", DEMO, "--source", &source, "--unit", "pixels", "--out", text(&out)];
+    fails_with(&mut starved(4, mark), &["out.bmp", "File too large"]);
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "something was left behind");
+}
+
 #[cfg(target_os = "linux")]
 #[test]
 fn output_that_finds_no_room_is_told() {

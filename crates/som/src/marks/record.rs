@@ -49,7 +49,7 @@ pub struct Mark {
     pub score: Option<f32>,
     /// Where the region comes from.
     pub source: Origin,
-    /// The region's number in its source's list, counted from 0.
+    /// The region's number among those that were given, counted from 0.
     pub region: usize,
     /// The box around what is marked.
     #[serde(rename = "box")]

@@ -6,6 +6,7 @@
 mod boxes;
 mod coco;
 mod named;
+mod sam;
 mod scene;
 
 use std::path::Path;
@@ -16,6 +17,7 @@ use serde::{Deserialize, Serialize};
 
 pub use boxes::{BoxFile, Unit};
 pub use coco::CocoFile;
+pub use sam::Segments;
 
 use crate::Result;
 
@@ -42,6 +44,8 @@ pub enum Origin {
     Boxes,
     /// The objects of a built scene.
     Scene,
+    /// Segment Anything.
+    Sam,
 }
 
 /// The regions of a picture.
