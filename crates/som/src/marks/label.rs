@@ -22,14 +22,14 @@ pub(super) struct Lettering {
 impl Lettering {
     /// # Errors
     /// If the font lacks a letter.
-    pub fn new(face: &Typeface, tags: &[String]) -> Result<Self> {
-        let outline = |tag: &String| {
+    pub fn new<'t>(face: &Typeface, tags: impl Iterator<Item = &'t str>) -> Result<Self> {
+        let outline = |tag: &str| {
             face.outline(tag).ok_or_else(|| Error::Option {
                 option: "font",
                 reason: format!("it cannot write {tag:?}; choose a Latin font with digits"),
             })
         };
-        let outlines = tags.iter().map(outline).collect::<Result<Vec<_>>>()?;
+        let outlines = tags.map(outline).collect::<Result<Vec<_>>>()?;
         let tops = outlines.iter().map(|path| path.bounds().top());
         let bottoms = outlines.iter().map(|path| path.bounds().bottom());
         let (top, bottom) = (tops.fold(0.0, f32::min), bottoms.fold(0.0, f32::max));
@@ -87,8 +87,8 @@ mod tests {
 
     #[test]
     fn a_label_fills_its_box_with_letters_framed_in_their_colour() {
-        let tags = ["7", "10", "128"].map(str::to_owned);
-        let lettering = Lettering::new(&Typeface::bundled(), &tags).unwrap();
+        let tags = ["7", "10", "128"].into_iter();
+        let lettering = Lettering::new(&Typeface::bundled(), tags).unwrap();
         let ink = Colour([255, 220, 0]);
         for em in [12.5, 25.0, 80.0] {
             let sizes = lettering.sizes(em);
@@ -118,8 +118,7 @@ mod tests {
 
     #[test]
     fn letters_do_not_touch_the_frame() {
-        let tags = ["88".to_owned()];
-        let lettering = Lettering::new(&Typeface::bundled(), &tags).unwrap();
+        let lettering = Lettering::new(&Typeface::bundled(), ["88"].into_iter()).unwrap();
         let em = 40.0;
         let [width, height] = lettering.sizes(em)[0];
         let mut image = RgbImage::new(width, height);
@@ -139,10 +138,10 @@ mod tests {
     #[test]
     fn what_leaves_the_picture_is_cut_off_and_a_font_without_the_letters_is_refused() {
         let face = Typeface::bundled();
-        let lettering = Lettering::new(&face, &["1".to_owned()]).unwrap();
+        let lettering = Lettering::new(&face, ["1"].into_iter()).unwrap();
         let mut image = RgbImage::new(1, 1);
         lettering.draw(&mut image, 0, 25.0, [-5, -6, 15, 20], Colour::WHITE);
-        let said = Lettering::new(&face, &["一".to_owned()]).err().unwrap().to_string();
+        let said = Lettering::new(&face, ["一"].into_iter()).err().unwrap().to_string();
         assert!(said.starts_with("font: it cannot write"), "{said}");
     }
 }

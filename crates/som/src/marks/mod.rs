@@ -19,7 +19,7 @@ mod testing;
 #[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use image::RgbImage;
 use quintet_data::{Mask, typeface::Typeface};
@@ -62,6 +62,16 @@ pub struct Marked {
     pub masks: Vec<Mask>,
 }
 
+/// A mark in the making.
+struct Item<'a> {
+    /// Position of the region.
+    region: usize,
+    mask: Cow<'a, Mask>,
+    inmost: Inmost,
+    tag: String,
+    colour: Colour,
+}
+
 impl Marker {
     /// # Errors
     /// If an option makes no sense, or the font cannot be read.
@@ -86,55 +96,29 @@ impl Marker {
     pub fn mark(&self, image: &RgbImage, regions: &[Region]) -> Result<Marked> {
         let (width, height) = image.dimensions();
         check(regions, width, height)?;
-        let options = &self.options;
-        let min_area = options.min_area.unwrap_or(options.order.min_area());
-        let (parts, skipped) = order::arrange(regions, options.order, min_area);
-        let inmost: Vec<Inmost> = parts.par_iter().map(|part| inmost(&part.mask)).collect();
-        let tags: Vec<String> = (0..parts.len()).map(|i| options.labels.tag(i)).collect();
-        let colours: Vec<Colour> = (0..parts.len()).map(|i| self.colour(i)).collect();
-
+        let Options { order, min_area, .. } = self.options;
+        let (parts, skipped) = order::arrange(regions, order, min_area.unwrap_or(order.min_area()));
+        let items: Vec<Item> =
+            parts.into_par_iter().enumerate().map(|(i, part)| self.item(i, part)).collect();
         let mut image = image.clone();
-        if options.draws(Layer::Mask) {
-            let opacity = (options.alpha * 255.0).round() as u8;
-            for (part, colour) in parts.iter().zip(&colours) {
-                paint::fill(&mut image, &part.mask, *colour, opacity);
-            }
-        }
-        if options.draws(Layer::Box) {
-            for (part, colour) in parts.iter().zip(&colours) {
-                paint::frame(&mut image, part.mask.bbox(), options.box_width, *colour, FRAME);
-            }
-        }
-        let mut size = options.size_on(width, height);
-        let mut boxes = vec![None; parts.len()];
-        if options.draws(Layer::Mark) {
-            let lettering = Lettering::new(&self.face, &tags)?;
-            let places;
-            (size, places) = self.place(&lettering, &parts, &inmost, [width, height])?;
-            for ((i, place), colour) in places.iter().enumerate().zip(&colours) {
-                lettering.draw(&mut image, i, size, *place, *colour);
-            }
-            let visible = |[x1, y1, x2, y2]: [i64; 4]| {
-                let edge = |value: i64, side: u32| value.clamp(0, side.into()) as u32;
-                [edge(x1, width), edge(y1, height), edge(x2, width), edge(y2, height)]
-            };
-            boxes = places.into_iter().map(|place| Some(visible(place))).collect();
-        }
-
-        let rows = parts.iter().zip(tags).zip(inmost).zip(colours).zip(boxes);
-        let mark = |((((part, tag), inmost), colour), label): ((((&Part, _), Inmost), _), _)| {
-            let region = regions.get(part.region)?;
+        self.draw_regions(&mut image, &items);
+        let (size, labels) = self.draw_labels(&mut image, &items)?;
+        let mark = |(i, item): (usize, &Item)| {
+            let region = regions.get(item.region)?;
             Some(Mark {
-                tag,
+                tag: item.tag.clone(),
                 name: region.name.clone(),
                 score: region.score,
                 source: region.origin,
-                region: part.region,
-                bbox: part.mask.bbox(),
-                area: part.mask.area(),
-                point: self.point(inmost),
-                label,
-                colour,
+                region: item.region,
+                bbox: item.mask.bbox(),
+                area: item.mask.area(),
+                point: match self.options.placement {
+                    Placement::Som => item.inmost.halfway,
+                    Placement::Free => item.inmost.middle,
+                },
+                label: labels.get(i).copied(),
+                colour: item.colour,
                 mask: None,
             })
         };
@@ -144,29 +128,73 @@ impl Marker {
             height,
             unit: Unit::Pixels,
             size,
-            options: options.clone(),
-            marks: rows.filter_map(mark).collect(),
+            options: self.options.clone(),
+            marks: items.iter().enumerate().filter_map(mark).collect(),
             skipped,
         };
-        let masks = parts.into_iter().map(|part| part.mask.into_owned()).collect();
+        let masks = items.into_iter().map(|item| item.mask.into_owned()).collect();
         Ok(Marked { image, marks, masks })
+    }
+
+    fn item<'a>(&self, position: usize, Part { region, mask }: Part<'a>) -> Item<'a> {
+        let Options { labels, colours, seed, .. } = &self.options;
+        let given = colours.get(position % colours.len().max(1));
+        Item {
+            region,
+            inmost: inmost(&mask),
+            mask,
+            tag: labels.tag(position),
+            colour: given.copied().unwrap_or_else(|| Colour::of_palette(*seed, position)),
+        }
+    }
+
+    fn draw_regions(&self, image: &mut RgbImage, items: &[Item]) {
+        if self.options.draws(Layer::Mask) {
+            let opacity = (self.options.alpha * 255.0).round() as u8;
+            for Item { mask, colour, .. } in items {
+                paint::fill(image, mask, *colour, opacity);
+            }
+        }
+        if self.options.draws(Layer::Box) {
+            for Item { mask, colour, .. } in items {
+                paint::frame(image, mask.bbox(), self.options.box_width, *colour, FRAME);
+            }
+        }
+    }
+
+    /// Gives the size of the labels, and what can be seen of their boxes; no boxes where labels are
+    /// not drawn.
+    fn draw_labels(&self, image: &mut RgbImage, items: &[Item]) -> Result<(f32, Vec<[u32; 4]>)> {
+        let (width, height) = image.dimensions();
+        if !self.options.draws(Layer::Mark) {
+            return Ok((self.options.size_on(width, height), Vec::new()));
+        }
+        let lettering = Lettering::new(&self.face, items.iter().map(|item| item.tag.as_str()))?;
+        let (size, places) = self.place(&lettering, items, [width, height])?;
+        for ((i, place), item) in places.iter().enumerate().zip(items) {
+            lettering.draw(image, i, size, *place, item.colour);
+        }
+        let edge = |value: i64, side: u32| value.clamp(0, side.into()) as u32;
+        let visible = |[x1, y1, x2, y2]: [i64; 4]| {
+            [edge(x1, width), edge(y1, height), edge(x2, width), edge(y2, height)]
+        };
+        Ok((size, places.into_iter().map(visible).collect()))
     }
 
     /// The size of the labels and their boxes.
     fn place(
         &self,
         lettering: &Lettering,
-        parts: &[Part],
-        inmost: &[Inmost],
+        items: &[Item],
         picture: [u32; 2],
     ) -> Result<(f32, Vec<[i64; 4]>)> {
         let [width, height] = picture;
         let mut size = self.options.size_on(width, height);
         loop {
             let sizes = lettering.sizes(size);
-            let labels = parts.iter().zip(inmost).zip(sizes);
+            let labels = items.iter().zip(sizes);
             let wanted: Vec<Wanted> = labels
-                .map(|((part, inmost), size)| Wanted { mask: &part.mask, inmost: *inmost, size })
+                .map(|(item, size)| Wanted { mask: &item.mask, inmost: item.inmost, size })
                 .collect();
             let places = match self.options.placement {
                 Placement::Som => Some(wanted.iter().map(place::som).collect()),
@@ -178,27 +206,13 @@ impl Marker {
                     return Err(Error::Picture(format!(
                         "{} labels have no room in a picture of {width} × {height}, even {} px \
                          high; mark fewer regions (a larger min-area) or a larger picture",
-                        parts.len(),
+                        items.len(),
                         options::SMALLEST
                     )));
                 }
                 None => size = (size * SHRINK).max(options::SMALLEST),
             }
         }
-    }
-
-    /// The point that labels are placed by.
-    fn point(&self, inmost: Inmost) -> [u32; 2] {
-        match self.options.placement {
-            Placement::Som => inmost.halfway,
-            Placement::Free => inmost.middle,
-        }
-    }
-
-    fn colour(&self, position: usize) -> Colour {
-        let Options { colours, seed, .. } = &self.options;
-        let given = colours.get(position % colours.len().max(1));
-        given.copied().unwrap_or_else(|| Colour::of_palette(*seed, position))
     }
 }
 
