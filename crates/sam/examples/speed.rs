@@ -1,5 +1,5 @@
-//! How long a model takes: `speed MODEL PICTURE [POINTS]`. Prints seconds of wall clock and of the
-//! processor, which other work on the machine changes less.
+//! How long a model takes: `speed MODEL PICTURE [POINTS]`. Prints seconds of wall clock, and those that
+//! the processor spent in the program and in the system, which other work on the machine changes less.
 
 use std::{path::Path, time::Instant};
 
@@ -10,20 +10,26 @@ use quintet_sam::{Automatic, Masks, Prompt, Segmenter};
 #[global_allocator]
 static MEMORY: quintet_kernels::Recycler = quintet_kernels::Recycler::new();
 
-/// User and system time of this process.
-fn processor_seconds() -> f64 {
+/// Seconds that the processor spent in this program, and in the system on its behalf.
+fn processor_seconds() -> [f64; 2] {
     let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace();
-    let ticks: f64 = fields.skip(11).take(2).filter_map(|field| field.parse::<f64>().ok()).sum();
-    ticks / 100.0
+    let mut fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace().skip(11);
+    std::array::from_fn(|_| {
+        let ticks = fields.next().and_then(|field| field.parse::<f64>().ok());
+        ticks.unwrap_or_default() / 100.0
+    })
 }
 
 fn timed<T>(what: &str, count: usize, run: impl FnOnce() -> T) -> T {
-    let (clock, processor) = (Instant::now(), processor_seconds());
+    let (clock, before) = (Instant::now(), processor_seconds());
     let result = run();
-    let (clock, processor) = (clock.elapsed().as_secs_f64(), processor_seconds() - processor);
-    let each = processor / count as f64 * 1000.0;
-    println!("{what}: {clock:.2} s, processor {processor:.2} s, {each:.1} ms each of {count}");
+    let (clock, after) = (clock.elapsed().as_secs_f64(), processor_seconds());
+    let [program, system] = std::array::from_fn(|i| after[i] - before[i]);
+    let each = program / count as f64 * 1000.0;
+    println!(
+        "{what}: {clock:.2} s; program {program:.2} s, {each:.1} ms each of {count}; \
+         system {system:.2} s"
+    );
     result
 }
 

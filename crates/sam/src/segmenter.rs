@@ -12,12 +12,12 @@ use crate::{
     checkpoint::load,
     frame::Frame,
     masks::Upsampler,
-    network::{Masks, PlacedPoint},
+    network::{Decoded, Masks, PlacedPoint, SharedImage},
 };
 
 /// Prompts that are decoded together: few enough that their copies of the image stay in the
 /// processor's cache.
-const TOGETHER: usize = 16;
+const TOGETHER: usize = 8;
 /// The shift of the bound by which stability is measured.
 const OFFSET: f32 = 1.0;
 
@@ -26,8 +26,6 @@ const OFFSET: f32 = 1.0;
 pub struct Segmenter {
     sam: Sam,
     device: Device,
-    /// Where the image's tokens lie: the same for every picture.
-    positions: Tensor<3>,
 }
 
 /// An answer to a prompt.
@@ -50,7 +48,7 @@ pub struct Embedded<'a> {
     segmenter: &'a Segmenter,
     frame: Frame,
     upsampler: Upsampler,
-    embedding: Tensor<3>,
+    image: SharedImage,
 }
 
 /// What the decoder says to some prompts.
@@ -72,8 +70,7 @@ impl Segmenter {
 
     /// A segmenter with this model.
     pub fn new(sam: Sam, device: &Device) -> Self {
-        let positions = sam.positions();
-        Self { sam, device: device.clone(), positions }
+        Self { sam, device: device.clone() }
     }
 
     /// The model.
@@ -92,7 +89,7 @@ impl Segmenter {
             segmenter: self,
             frame,
             upsampler: Upsampler::new(&frame, config.mask_size()),
-            embedding: self.sam.embed(frame.pixels(image, &self.device)?),
+            image: self.sam.share(self.sam.embed(frame.pixels(image, &self.device)?)),
         })
     }
 }
@@ -105,7 +102,7 @@ impl Embedded<'_> {
 
     /// The image's embedding, `[1, g², d]`.
     pub fn embedding(&self) -> &Tensor<3> {
-        &self.embedding
+        self.image.embedding()
     }
 
     /// The masks that the model finds for each prompt, in the prompts' order.
@@ -134,26 +131,44 @@ impl Embedded<'_> {
     }
 
     /// Decodes prompts that have the same number of points, and an earlier mask each or none.
-    pub(crate) fn decode<'m>(
+    fn decode<'m>(
         &self,
         points: &[Vec<PlacedPoint>],
         earlier: impl Iterator<Item = &'m Logits>,
         masks: Masks,
     ) -> Result<Batch> {
-        let Segmenter { sam, device, positions } = self.segmenter;
+        let Segmenter { sam, device } = self.segmenter;
         let side = sam.config().mask_size();
         let earlier: Vec<f32> = earlier.flat_map(|logits| logits.values.iter().copied()).collect();
         let earlier = (!earlier.is_empty()).then(|| {
             let data = TensorData::new(earlier, [points.len(), side, side]);
             Tensor::from_data(data, device)
         });
-        let decoded = sam.decode(self.embedding.clone(), positions.clone(), points, earlier, masks);
-        let values = |tensor: Tensor<2>| tensor.into_data().try_into_vec::<f32>();
-        let failed = |_| Error::Request("the device gave no single precision numbers".into());
-        Ok(Batch {
-            logits: values(decoded.logits.flatten::<3>(2, 3).flatten(1, 2)).map_err(failed)?,
-            scores: values(decoded.scores).map_err(failed)?,
-        })
+        let Decoded { logits, scores } = sam.decode(&self.image, points, earlier, masks);
+        Ok(Batch { logits: values(logits)?, scores: values(scores)? })
+    }
+
+    /// Decodes the prompts of which any mask has a greater score than `least`; which these are is
+    /// told too. Masks of the others are not made.
+    pub(crate) fn decode_sure(
+        &self,
+        points: &[Vec<PlacedPoint>],
+        masks: Masks,
+        least: f32,
+    ) -> Result<(Vec<usize>, Batch)> {
+        let sam = &self.segmenter.sam;
+        let reading = sam.read(&self.image, points, None);
+        let scores = values(sam.scores(&reading, masks))?;
+        let each = (scores.len() / points.len().max(1)).max(1);
+        let sure = |(i, scores): (usize, &[f32])| scores.iter().any(|s| *s > least).then_some(i);
+        let sure: Vec<usize> = scores.chunks_exact(each).enumerate().filter_map(sure).collect();
+        if sure.is_empty() {
+            return Ok((sure, Batch { logits: Vec::new(), scores: Vec::new() }));
+        }
+        let reading = if sure.len() == points.len() { reading } else { reading.pick(&sure) };
+        let logits = values(sam.logits(&reading, masks))?;
+        let scores = sure.iter().flat_map(|i| &scores[i * each..(i + 1) * each]).copied().collect();
+        Ok((sure, Batch { logits, scores }))
     }
 
     pub(crate) fn upsampler(&self) -> &Upsampler {
@@ -184,4 +199,10 @@ impl Embedded<'_> {
         let mut all = all.into_iter();
         (0..prompts).map(|_| all.by_ref().take(masks).collect()).collect()
     }
+}
+
+/// The values, row by row.
+fn values<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>> {
+    let values = tensor.into_data().try_into_vec::<f32>();
+    values.map_err(|_| Error::Request("the device gave no single precision numbers".into()))
 }

@@ -67,7 +67,7 @@ mod tests {
                         let [x1, y1, x2, y2] = crop.bbox;
                         (x1..x2).contains(&x) && (y1..y2).contains(&y)
                     };
-                    assert!(layer.iter().any(|crop| covers(crop)), "{size:?} ({x}, {y})");
+                    assert!(layer.iter().any(covers), "{size:?} ({x}, {y})");
                 }
             }
         }

@@ -114,12 +114,13 @@ fn about(
         vec![(place, PointKind::Foreground), ([0.0; 2], PointKind::Padding)]
     };
     let prompts: Vec<_> = points.iter().map(prompt).collect();
-    let decoded = embedded.decode(&prompts, std::iter::empty(), Masks::Several)?;
-    let masks = decoded.scores.len() / points.len().max(1);
+    let least = if options.min_score == 0.0 { f32::NEG_INFINITY } else { options.min_score };
+    let (sure, decoded) = embedded.decode_sure(&prompts, Masks::Several, least)?;
+    let masks = (decoded.scores.len() / sure.len().max(1)).max(1);
     let size = decoded.logits.len() / decoded.scores.len().max(1);
     let candidate = |(i, (logits, score)): (usize, (&[f32], &f32))| {
-        let sure = options.min_score == 0.0 || *score > options.min_score;
-        if !sure {
+        let sure_of_mask = *score > least;
+        if !sure_of_mask {
             return None;
         }
         let Cut { runs, stability } = embedded.upsampler().cut(logits, options.stability_offset);
@@ -128,7 +129,7 @@ fn about(
             return None;
         }
         let bbox = inclusive(runs.bbox()?);
-        let point = points.get(i / masks)?.map(|place| place as f32);
+        let point = points.get(*sure.get(i / masks)?)?.map(|place| place as f32);
         let candidate = Candidate { runs, bbox, score: *score, stability, point, crop };
         (!candidate.is_cut(whole)).then_some(candidate)
     };

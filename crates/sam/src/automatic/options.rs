@@ -10,13 +10,14 @@ const MOST_LAYERS: usize = 4;
 const MOST_TOGETHER: usize = 1024;
 
 /// Options of [`Segmenter::segment_all`](crate::Segmenter::segment_all); the defaults are those of
-/// `SamAutomaticMaskGenerator`, whose names are given where they differ.
+/// `SamAutomaticMaskGenerator`, whose names are given where they differ, but for
+/// `points_per_batch`, of which it has 64.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Automatic {
     /// Points along each side of the grid.
     pub points_per_side: usize,
-    /// Points that are decoded together; changes speed and memory only.
+    /// Points that are decoded together; changes memory, and hardly speed.
     pub points_per_batch: usize,
     /// Masks must be predicted a greater IoU than this (`pred_iou_thresh`); 0 keeps all.
     pub min_score: f32,
@@ -45,7 +46,7 @@ impl Default for Automatic {
     fn default() -> Self {
         Self {
             points_per_side: 32,
-            points_per_batch: 64,
+            points_per_batch: 8,
             min_score: 0.88,
             min_stability: 0.95,
             stability_offset: 1.0,

@@ -1,10 +1,15 @@
 //! From the image's embedding and a prompt's tokens to masks; reference: `mask_decoder.py` of
 //! `segment-anything`.
 
-use burn::Tensor;
+use std::ops::Range;
+
+use burn::{Int, Tensor, TensorData};
 use quintet_nn::{Activation, Init, LayerNorm, Linear, Param, Result, Vars};
 
-use super::{conv::Double, two_way::TwoWay};
+use super::{
+    conv::Double,
+    two_way::{Image, TwoWay},
+};
 use crate::config::SamConfig;
 
 /// Added to variances among the channels of the image.
@@ -38,6 +43,33 @@ pub enum Masks {
     Several,
     /// The single one, then the others.
     All,
+}
+
+/// What prompts and image have read in each other.
+#[derive(Clone, Debug)]
+pub struct Reading {
+    /// `[b, t, d]`: one for the scores, one for each mask, then the prompt's.
+    tokens: Tensor<3>,
+    /// `[b, g², d]`
+    image: Tensor<3>,
+}
+
+impl Reading {
+    /// That of some of the prompts.
+    pub fn pick(&self, prompts: &[usize]) -> Self {
+        let index: Vec<i64> = prompts.iter().map(|prompt| *prompt as i64).collect();
+        let index = TensorData::new(index, [prompts.len()]);
+        let index = Tensor::<1, Int>::from_data(index, &self.tokens.device());
+        Self {
+            tokens: self.tokens.clone().select(0, index.clone()),
+            image: self.image.clone().select(0, index),
+        }
+    }
+
+    /// `[b, 1, d]`
+    fn token(&self, i: usize) -> Tensor<3> {
+        self.tokens.clone().narrow(1, i, 1)
+    }
 }
 
 /// What the decoder says to each prompt.
@@ -79,34 +111,43 @@ impl MaskDecoder {
         })
     }
 
+    /// One image for any number of prompts; see [`TwoWay::share`].
+    pub fn share(&self, image: Tensor<3>, positions: Tensor<3>) -> Image {
+        self.transformer.share(image, positions)
+    }
+
     /// # Shapes
-    /// - image: `[1 or b, g², d]`, with what the mask prompts add
-    /// - positions: `[1, g², d]`
     /// - prompts: `[b, t, d]`; `t` may be 0
-    pub fn forward(
-        &self,
-        image: Tensor<3>,
-        positions: Tensor<3>,
-        prompts: Tensor<3>,
-        masks: Masks,
-    ) -> Decoded {
+    pub fn read(&self, image: &Image, prompts: Tensor<3>) -> Reading {
         let [b, t, d] = prompts.dims();
         let own = Tensor::cat(vec![self.iou_token.tensor(), self.mask_tokens.tensor()], 0);
-        let count = self.pixel_vectors.len();
-        let wanted = match masks {
-            Masks::Single => 0..1,
-            Masks::Several => 1..count,
-            Masks::All => 0..count,
-        };
-        let own = own.unsqueeze::<3>().expand([b, 1 + count, d]);
+        let own = own.unsqueeze::<3>().expand([b, 1 + self.pixel_vectors.len(), d]);
         let tokens = if t == 0 { own } else { Tensor::cat(vec![own, prompts], 1) };
-        let (tokens, image) = self.transformer.forward(tokens, image, positions);
-        let token = |i| tokens.clone().narrow(1, i, 1); // [b, 1, d]
-        let vectors = wanted.clone().map(|i| self.pixel_vectors[i].forward(token(1 + i))).collect();
-        let logits = Tensor::cat(vectors, 1).matmul(self.upscale(image).swap_dims(1, 2));
-        let scores: Tensor<2> = self.iou.forward(token(0)).squeeze_dim(1);
-        let scores = scores.narrow(1, wanted.start, wanted.len());
-        Decoded { logits: in_rows(logits, self.grid), scores }
+        let (tokens, image) = self.transformer.forward(tokens, image);
+        Reading { tokens, image }
+    }
+
+    /// The IoU that is predicted for each mask: `[b, m]`.
+    pub fn scores(&self, reading: &Reading, masks: Masks) -> Tensor<2> {
+        let wanted = self.wanted(masks);
+        let scores: Tensor<2> = self.iou.forward(reading.token(0)).squeeze_dim(1);
+        scores.narrow(1, wanted.start, wanted.len())
+    }
+
+    /// Logits of the masks: `[b, m, 4·g, 4·g]`.
+    pub fn logits(&self, reading: &Reading, masks: Masks) -> Tensor<4> {
+        let vector = |i: usize| self.pixel_vectors[i].forward(reading.token(1 + i));
+        let vectors = Tensor::cat(self.wanted(masks).map(vector).collect(), 1); // [b, m, d/8]
+        let pixels = self.upscale(reading.image.clone());
+        in_rows(vectors.matmul(pixels.swap_dims(1, 2)), self.grid)
+    }
+
+    fn wanted(&self, masks: Masks) -> Range<usize> {
+        match masks {
+            Masks::Single => 0..1,
+            Masks::Several => 1..self.pixel_vectors.len(),
+            Masks::All => 0..self.pixel_vectors.len(),
+        }
     }
 
     /// `[b, g², d]` to `[b, 16·g², d/8]`, the pixels that each becomes beside one another.

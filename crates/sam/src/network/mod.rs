@@ -16,9 +16,11 @@ mod window;
 use burn::Tensor;
 use quintet_nn::{Result, Vars};
 
-use self::{decoder::MaskDecoder, prompts::PromptEncoder, tiny_vit::TinyVit, vit::Vit};
+use self::{
+    decoder::MaskDecoder, prompts::PromptEncoder, tiny_vit::TinyVit, two_way::Image, vit::Vit,
+};
 pub use self::{
-    decoder::{Decoded, Masks},
+    decoder::{Decoded, Masks, Reading},
     prompts::{PlacedPoint, PointKind},
 };
 use crate::config::{EncoderConfig, SamConfig};
@@ -30,6 +32,24 @@ pub struct Sam {
     prompts: PromptEncoder,
     decoder: MaskDecoder,
     config: SamConfig,
+}
+
+/// An image that prompts can be asked about.
+#[derive(Clone, Debug)]
+pub struct SharedImage {
+    /// `[1, g², d]`
+    embedding: Tensor<3>,
+    /// `[1, g², d]`
+    positions: Tensor<3>,
+    /// With what is added for want of a mask prompt.
+    shared: Image,
+}
+
+impl SharedImage {
+    /// The embedding, `[1, g², d]`.
+    pub fn embedding(&self) -> &Tensor<3> {
+        &self.embedding
+    }
 }
 
 #[derive(Debug)]
@@ -76,34 +96,60 @@ impl Sam {
         }
     }
 
-    /// The positions of an image's tokens, the same for every image: `[1, g², d]`.
-    pub fn positions(&self) -> Tensor<3> {
-        self.prompts.positions()
-    }
-
-    /// Masks for prompts about one image. All have the same number of points, and all or none have
-    /// an earlier mask.
+    /// What the decoder makes of an embedding before it is asked anything.
     ///
     /// # Shapes
     /// - embedding: `[1, g², d]`, from [`Self::embed`]
-    /// - positions: `[1, g², d]`, from [`Self::positions`]
-    /// - earlier: `[b, 4·g, 4·g]`, logits
-    ///
-    /// # Panics
-    /// If the numbers of points differ.
+    pub fn share(&self, embedding: Tensor<3>) -> SharedImage {
+        let positions = self.prompts.positions();
+        let shared =
+            self.decoder.share(embedding.clone() + self.prompts.no_mask(), positions.clone());
+        SharedImage { embedding, positions, shared }
+    }
+
+    /// Masks for prompts about one image; see [`Self::read`].
     pub fn decode(
         &self,
-        embedding: Tensor<3>,
-        positions: Tensor<3>,
+        image: &SharedImage,
         points: &[Vec<PlacedPoint>],
         earlier: Option<Tensor<3>>,
         masks: Masks,
     ) -> Decoded {
-        let dense = match earlier {
-            Some(logits) => self.prompts.masks(logits),
-            None => self.prompts.no_mask(),
-        };
+        let reading = self.read(image, points, earlier);
+        Decoded { logits: self.logits(&reading, masks), scores: self.scores(&reading, masks) }
+    }
+
+    /// Lets prompts and image read each other. All prompts have the same number of points, and all
+    /// or none have an earlier mask.
+    ///
+    /// # Shapes
+    /// - earlier: `[b, 4·g, 4·g]`, logits
+    ///
+    /// # Panics
+    /// If the numbers of points differ.
+    pub fn read(
+        &self,
+        image: &SharedImage,
+        points: &[Vec<PlacedPoint>],
+        earlier: Option<Tensor<3>>,
+    ) -> Reading {
         let tokens = self.prompts.points(points);
-        self.decoder.forward(embedding + dense, positions, tokens, masks)
+        match earlier {
+            None => self.decoder.read(&image.shared, tokens),
+            Some(logits) => {
+                let each = image.embedding.clone() + self.prompts.masks(logits);
+                self.decoder.read(&Image::each(each, image.positions.clone()), tokens)
+            }
+        }
+    }
+
+    /// The IoU that is predicted for each mask: `[b, m]`.
+    pub fn scores(&self, reading: &Reading, masks: Masks) -> Tensor<2> {
+        self.decoder.scores(reading, masks)
+    }
+
+    /// Logits of the masks: `[b, m, 4·g, 4·g]`. This costs about as much as the reading.
+    pub fn logits(&self, reading: &Reading, masks: Masks) -> Tensor<4> {
+        self.decoder.logits(reading, masks)
     }
 }

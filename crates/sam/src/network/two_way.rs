@@ -29,14 +29,33 @@ struct Block {
     norms: [LayerNorm; 4],
 }
 
-/// Attention whose keys and values have unlike sources.
-#[derive(Debug)]
-struct Attention {
-    query: Linear,
-    key: Linear,
-    value: Linear,
-    out: Linear,
-    heads: usize,
+/// The tokens of an image, as the first block finds them.
+#[derive(Clone, Debug)]
+pub struct Image {
+    /// `[1 or b, v, d]`
+    tokens: Tensor<3>,
+    /// `[1, v, d]`
+    positions: Tensor<3>,
+    /// What the first block makes of tokens that all prompts share.
+    shared: Option<Shared>,
+}
+
+/// Heads of one image, `[1, h, v, k]`.
+#[derive(Clone, Debug)]
+struct Shared {
+    /// By which prompts find what to read.
+    key: Tensor<4>,
+    /// What they read.
+    value: Tensor<4>,
+    /// What it asks of the prompts.
+    query: Tensor<4>,
+}
+
+impl Image {
+    /// An image for each of `b` prompts: `[b, v, d]`.
+    pub fn each(tokens: Tensor<3>, positions: Tensor<3>) -> Self {
+        Self { tokens, positions, shared: None }
+    }
 }
 
 impl TwoWay {
@@ -55,25 +74,45 @@ impl TwoWay {
         })
     }
 
+    /// One image for any number of prompts, with what does not depend on them.
+    ///
+    /// # Shapes
+    /// - tokens and positions: `[1, v, d]`
+    pub fn share(&self, tokens: Tensor<3>, positions: Tensor<3>) -> Image {
+        let shared = self.blocks.first().map(|block| {
+            let placed = tokens.clone() + positions.clone();
+            Shared {
+                key: block.to_image.heads(&block.to_image.key, placed.clone()),
+                value: block.to_image.heads(&block.to_image.value, tokens.clone()),
+                query: block.to_prompt.heads(&block.to_prompt.query, placed),
+            }
+        });
+        Image { tokens, positions, shared }
+    }
+
     /// What the tokens of the prompts, and of the image for each of them, have become.
     ///
     /// # Shapes
     /// - tokens: `[b, t, d]`
-    /// - image: `[1 or b, v, d]`
-    /// - positions: `[1, v, d]`
     /// - output: `[b, t, d]` and `[b, v, d]`
-    pub fn forward(
-        &self,
-        tokens: Tensor<3>,
-        image: Tensor<3>,
-        positions: Tensor<3>,
-    ) -> (Tensor<3>, Tensor<3>) {
-        let (mut x, mut image) = (tokens.clone(), image);
+    pub fn forward(&self, tokens: Tensor<3>, image: &Image) -> (Tensor<3>, Tensor<3>) {
+        let Image { positions, shared, tokens: first } = image;
+        let (mut x, mut image) = (tokens.clone(), first.clone());
         for (i, block) in self.blocks.iter().enumerate() {
-            (x, image) = block.forward(x, image, &tokens, &positions, i == 0);
+            // The first block has nothing yet to add its tokens to.
+            x = if i == 0 {
+                block.own.forward(x.clone(), x.clone(), x)
+            } else {
+                let placed = x.clone() + tokens.clone();
+                x.clone() + block.own.forward(placed.clone(), placed, x)
+            };
+            (x, image) = match shared {
+                Some(shared) if i == 0 => block.read_shared(x, image, &tokens, shared),
+                _ => block.read(x, image, &tokens, positions),
+            };
         }
-        let placed = image.clone() + positions;
-        let read = self.to_image.forward(x.clone() + tokens, placed, image.clone());
+        let placed = image.clone() + positions.clone();
+        let read = self.to_image.gather(x.clone() + tokens, placed, image.clone());
         (self.norm.forward(x + read), image)
     }
 }
@@ -95,31 +134,60 @@ impl Block {
         })
     }
 
-    /// One block. The first has nothing yet to add its tokens to.
-    fn forward(
+    /// The block after its self-attention, for an image of each prompt: `x` `[b, t, d]`, `image`
+    /// `[b, v, d]`.
+    fn read(
         &self,
         x: Tensor<3>,
         image: Tensor<3>,
         tokens: &Tensor<3>,
         positions: &Tensor<3>,
-        first: bool,
     ) -> (Tensor<3>, Tensor<3>) {
-        let [norm1, norm2, norm3, norm4] = &self.norms;
-        let x = if first {
-            self.own.forward(x.clone(), x.clone(), x)
-        } else {
-            let placed = x.clone() + tokens.clone();
-            x.clone() + self.own.forward(placed.clone(), placed, x)
-        };
-        let x = norm1.forward(x);
-        let image_placed = image.clone() + positions.clone();
-        let read =
-            self.to_image.forward(x.clone() + tokens.clone(), image_placed.clone(), image.clone());
-        let x = norm2.forward(x + read);
-        let x = norm3.forward(x.clone() + self.mlp.forward(x));
-        let read = self.to_prompt.forward(image_placed, x.clone() + tokens.clone(), x.clone());
-        (x, norm4.forward(image + read))
+        let x = self.norms[0].forward(x);
+        let placed = image.clone() + positions.clone();
+        let read = self.to_image.gather(x.clone() + tokens.clone(), placed.clone(), image.clone());
+        let x = self.feed(x + read);
+        let read = self.to_prompt.forward(placed, x.clone() + tokens.clone(), x.clone());
+        (x, self.norms[3].forward(image + read))
     }
+
+    /// The same for an image that the prompts share: `image` `[1, v, d]`.
+    fn read_shared(
+        &self,
+        x: Tensor<3>,
+        image: Tensor<3>,
+        tokens: &Tensor<3>,
+        shared: &Shared,
+    ) -> (Tensor<3>, Tensor<3>) {
+        let x = self.norms[0].forward(x);
+        let [b, t, d] = x.dims();
+        let Shared { key, value, query } = shared.clone();
+        // Tokens do not see one another here: those of all prompts can read one image together.
+        let asked = (x.clone() + tokens.clone()).reshape([1, b * t, d]);
+        let asked = self.to_image.heads(&self.to_image.query, asked);
+        let read = self.to_image.out.forward(attention(asked, key, value, None));
+        let x = self.feed(x + read.reshape([b, t, d]));
+        let [_, h, v, k] = query.dims();
+        let key = self.to_prompt.heads(&self.to_prompt.key, x.clone() + tokens.clone());
+        let value = self.to_prompt.heads(&self.to_prompt.value, x.clone());
+        let read = attention(query.expand([b, h, v, k]), key, value, None);
+        (x, self.norms[3].forward(self.to_prompt.out.forward(read) + image))
+    }
+
+    fn feed(&self, x: Tensor<3>) -> Tensor<3> {
+        let x = self.norms[1].forward(x);
+        self.norms[2].forward(x.clone() + self.mlp.forward(x))
+    }
+}
+
+/// Attention whose keys and values have unlike sources.
+#[derive(Debug)]
+struct Attention {
+    query: Linear,
+    key: Linear,
+    value: Linear,
+    out: Linear,
+    heads: usize,
 }
 
 impl Attention {
@@ -133,25 +201,41 @@ impl Attention {
         })
     }
 
-    /// One sample of queries, or one of keys and values, serves any number of the other.
-    ///
+    /// `[b, n, d]` to `[b, h, n, k]`, by one of its maps.
+    fn heads(&self, map: &Linear, x: Tensor<3>) -> Tensor<4> {
+        split_heads(map.forward(x), self.heads)
+    }
+
     /// # Shapes
-    /// - query: `[b or 1, t, d]`
-    /// - key, value: `[b or 1, s, d]`
+    /// - query: `[b, t, d]`
+    /// - key, value: `[b, s, d]`
     /// - output: `[b, t, d]`
     fn forward(&self, query: Tensor<3>, key: Tensor<3>, value: Tensor<3>) -> Tensor<3> {
-        let ([b, t, d], samples) = (query.dims(), key.dims()[0]);
-        // Queries do not see one another: those of all prompts can read one image together.
-        let folded = samples == 1;
-        let query = if folded { query.reshape([1, b * t, d]) } else { query };
-        let mut query = split_heads(self.query.forward(query), self.heads);
-        let key = split_heads(self.key.forward(key), self.heads);
-        let value = split_heads(self.value.forward(value), self.heads);
-        if !folded {
-            let [_, h, t, k] = query.dims();
-            query = query.expand([samples, h, t, k]);
+        let query = self.heads(&self.query, query);
+        let key = self.heads(&self.key, key);
+        let value = self.heads(&self.value, value);
+        self.out.forward(attention(query, key, value, None))
+    }
+
+    /// The same for few queries and many keys, whose own maps are then the most of the work: so they
+    /// are applied to the queries and to what these gather, `q·(W x) = (Wᵀ q)·x` and
+    /// `Σ a (W x) = W Σ a x` (as DeepSeek-AI, 2024, §2.1 absorbs them). The key's bias adds the same
+    /// to all scores of a query, which is nothing to the softmax.
+    fn gather(&self, query: Tensor<3>, key: Tensor<3>, value: Tensor<3>) -> Tensor<3> {
+        if self.key.lora().is_some() || self.value.lora().is_some() {
+            return self.forward(query, key, value);
         }
-        let out = self.out.forward(attention(query, key, value, None));
-        if folded { out.reshape([b, t, d]) } else { out }
+        let query = self.heads(&self.query, query);
+        let ([b, h, t, k], d) = (query.dims(), key.dims()[2]);
+        let by_head = |map: &Linear| map.weight().tensor().reshape([1, h, k, d]);
+        let scale = (d as f64 / k as f64).sqrt();
+        let query = query.matmul(by_head(&self.key)).mul_scalar(scale).reshape([b, 1, h * t, d]);
+        let gathered = attention(query, key.unsqueeze_dim(1), value.unsqueeze_dim(1), None);
+        let gathered = gathered.reshape([b, h, t, d]).matmul(by_head(&self.value).swap_dims(2, 3));
+        let gathered = gathered.swap_dims(1, 2).reshape([b, t, h * k]);
+        // What the map makes of nothing is its bias; what is gathered has a weight of one.
+        let nothing = Tensor::zeros([1, 1, d], (&gathered.device(), gathered.dtype()));
+        let bias = self.value.forward(nothing);
+        self.out.forward(gathered + bias)
     }
 }
