@@ -9,6 +9,7 @@ mod interrupt;
 mod model;
 mod output;
 mod pictures;
+mod progress;
 mod sampling;
 
 use std::process::ExitCode;
@@ -50,6 +51,8 @@ enum Command {
     Logits(commands::logits::Args),
     /// Write the encoder's and the projector's features of a picture to a file
     Features(commands::features::Args),
+    /// Look into a model
+    Probe(commands::probe::Args),
     /// Build datasets
     Data(commands::data::Args),
     /// Mark regions of pictures with tags
@@ -68,6 +71,7 @@ impl Command {
             Self::Eval(args) => commands::eval::run(args),
             Self::Logits(args) => commands::logits::run(args),
             Self::Features(args) => commands::features::run(args),
+            Self::Probe(args) => commands::probe::run(args),
             Self::Data(args) => commands::data::run(args),
             Self::Som(args) => commands::som::run(args),
         }

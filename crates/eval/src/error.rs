@@ -11,6 +11,9 @@ pub enum Error {
     /// A scene or a conversation could not be made.
     #[error(transparent)]
     Data(#[from] quintet_data::Error),
+    /// A scene could not be marked or listed.
+    #[error(transparent)]
+    Listing(#[from] quintet_som::listing::Error),
     /// A model's file could not be read for the receipt.
     #[error(transparent)]
     Hub(#[from] quintet_hub::Error),

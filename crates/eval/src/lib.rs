@@ -1,13 +1,15 @@
 //! Tasks, metrics and receipts.
 //!
-//! [`evaluate`] asks a model the scene tasks and scores its answers; a [`Receipt`] says what was
-//! measured on what, so that the numbers can be made again. [`probe`] shows what a model attends
-//! to. [`benchmarks`] reads and scores public benchmarks.
+//! [`evaluate`] asks a model the scene tasks and scores its answers, [`evaluate_marks`] has it list
+//! what is marked; a [`Receipt`] says what was measured on what, so that the numbers can be made
+//! again. [`probe`] shows what a model attends to. [`benchmarks`] reads and scores public
+//! benchmarks.
 
 pub mod answer;
 mod asking;
 pub mod benchmarks;
 pub mod error;
+pub mod marks;
 pub mod metrics;
 pub mod probe;
 pub mod receipt;
@@ -15,6 +17,7 @@ pub mod scores;
 pub mod tasks;
 
 pub use error::{Error, Result};
+pub use marks::{MarkScores, MarkSettings, evaluate_marks};
 pub use receipt::Receipt;
 pub use scores::Scores;
 pub use tasks::{Settings, evaluate};

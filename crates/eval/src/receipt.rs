@@ -6,14 +6,14 @@ use chrono::{SecondsFormat, Utc};
 use quintet_hub::digest;
 use serde::Serialize;
 
-use crate::{Error, Result, Scores, Settings};
+use crate::{Error, Result};
 
 /// Files of a model folder that decide what the model answers.
 const COUNTED: [&str; 7] = ["json", "jinja", "safetensors", "gguf", "bin", "pt", "pth"];
 
-/// A measurement and its circumstances.
+/// A measurement and its circumstances: what was asked, `S`, and the numbers, `T`.
 #[derive(Clone, Debug, Serialize)]
-pub struct Receipt {
+pub struct Receipt<S, T> {
     /// The model, as it was named.
     pub model: String,
     /// SHA-256 of each of its files.
@@ -21,7 +21,7 @@ pub struct Receipt {
     /// The data in words.
     pub data: String,
     /// How the questions were made; holds their seed.
-    pub settings: Settings,
+    pub settings: S,
     /// What it was measured with.
     pub environment: Environment,
     /// When, in UTC.
@@ -29,7 +29,7 @@ pub struct Receipt {
     /// How long it took.
     pub seconds: f64,
     /// The numbers.
-    pub scores: Scores,
+    pub scores: T,
 }
 
 /// Program and machine.
@@ -49,8 +49,9 @@ pub struct Environment {
     pub device: String,
 }
 
-impl Receipt {
-    /// The receipt of `scores` of the model at `path`, a folder or one file.
+impl<S, T> Receipt<S, T> {
+    /// The receipt of `scores` of the model at `path`, a folder or one file; `data` says in words
+    /// what it was asked about.
     ///
     /// # Errors
     /// If a file of the model cannot be read.
@@ -58,15 +59,16 @@ impl Receipt {
         model: &str,
         path: &Path,
         device: &str,
-        settings: &Settings,
+        data: String,
+        settings: S,
         seconds: f64,
-        scores: Scores,
+        scores: T,
     ) -> Result<Self> {
         Ok(Self {
             model: model.to_owned(),
             files: digests(path)?,
-            data: settings.describe(),
-            settings: settings.clone(),
+            data,
+            settings,
             environment: Environment::here(device),
             date: Utc::now().to_rfc3339_opts(SecondsFormat::Secs, true),
             seconds,
@@ -127,6 +129,7 @@ mod tests {
     use quintet_data::scene::Style;
 
     use super::*;
+    use crate::{Scores, Settings};
 
     #[test]
     fn a_receipt_names_files_data_and_program() {
@@ -137,8 +140,8 @@ mod tests {
             std::fs::write(dir.path().join(name), text).unwrap();
         }
         let settings = Settings::new(&[Style::Noto]);
-        let receipt =
-            Receipt::new("here", dir.path(), "cpu", &settings, 1.5, Scores::default()).unwrap();
+        let (data, scores) = (settings.describe(), Scores::default());
+        let receipt = Receipt::new("here", dir.path(), "cpu", data, settings, 1.5, scores).unwrap();
         let names: Vec<_> = receipt.files.keys().map(String::as_str).collect();
         assert_eq!(names, ["config.json", "model.safetensors"]);
         // The digest of "{}".

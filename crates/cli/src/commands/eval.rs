@@ -1,15 +1,14 @@
 //! `quintet eval`.
 
-use std::{io::IsTerminal, path::PathBuf, time::Instant};
+use std::{path::PathBuf, time::Instant};
 
-use indicatif::{ProgressBar, ProgressStyle};
 use quintet_data::{
     formats::atomic,
     scene::{SpriteSet, Style},
 };
 use quintet_eval::{Receipt, Settings, evaluate};
 
-use crate::{interrupt::Interrupt, model::ModelArgs, output};
+use crate::{interrupt::Interrupt, model::ModelArgs, output, progress};
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -59,13 +58,14 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     let sprites = if args.bundled { SpriteSet::bundled()? } else { SpriteSet::load(&args.styles)? };
     let interrupt = Interrupt::install()?;
     let started = Instant::now();
-    let bar = progress();
+    let bar = progress::bar("scenes");
     let scores =
         evaluate(&loaded.model, &loaded.processor, &sprites, &settings, &bar, interrupt.stop())?;
     bar.finish_and_clear();
     let seconds = started.elapsed().as_secs_f64();
+    let (data, seed) = (settings.describe(), settings.seed);
     let receipt =
-        Receipt::new(&loaded.name, &loaded.path, loaded.device, &settings, seconds, scores)?;
+        Receipt::new(&loaded.name, &loaded.path, loaded.device, data, settings, seconds, scores)?;
     if let Some(out) = &args.out {
         atomic::write_json(out, &receipt)?;
     }
@@ -73,17 +73,6 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         return output::json(&receipt);
     }
     output::line(&receipt.scores)?;
-    output::line(format_args!("{}, seed {}, in {seconds:.0} s", receipt.data, settings.seed))?;
+    output::line(format_args!("{}, seed {seed}, in {seconds:.0} s", receipt.data))?;
     Ok(())
-}
-
-fn progress() -> ProgressBar {
-    if !std::io::stderr().is_terminal() {
-        return ProgressBar::hidden();
-    }
-    let bar = ProgressBar::new(0);
-    if let Ok(style) = ProgressStyle::with_template("scenes {wide_bar} {pos}/{len}  {eta} left") {
-        bar.set_style(style);
-    }
-    bar
 }

@@ -8,6 +8,7 @@ pub mod features;
 pub mod logits;
 pub mod models;
 pub mod preflight;
+pub mod probe;
 pub mod pull;
 pub mod som;
 pub mod train;

@@ -1,5 +1,8 @@
 //! `quintet som`.
 
+mod build;
+mod detect;
+mod eval;
 mod files;
 mod mark;
 mod options;
@@ -15,11 +18,20 @@ pub struct Args {
 enum What {
     /// Draw a tag on each region of pictures (Set-of-Mark)
     Mark(mark::Args),
+    /// Build data that lists what is marked, or asks about it
+    Build(Box<build::Args>),
+    /// Count the listings in datasets
+    Detect(detect::Args),
+    /// Measure how a model lists marked scenes, and where its tags look
+    Eval(eval::Args),
 }
 
 /// Works with marks.
 pub fn run(args: &Args) -> anyhow::Result<()> {
     match &args.what {
         What::Mark(args) => mark::run(args),
+        What::Build(args) => build::run(args),
+        What::Detect(args) => detect::run(args),
+        What::Eval(args) => eval::run(args),
     }
 }

@@ -1,6 +1,6 @@
 //! What a mark stands for.
 
-use quintet_data::{sample::Media, scene::Colour};
+use quintet_data::{Mask, sample::Media, scene::Colour};
 
 use crate::marks::{Labels, Marks};
 
@@ -38,6 +38,8 @@ pub struct MarkedPicture {
     pub size: [u32; 2],
     /// The marked things in the order of their tags.
     pub items: Vec<Item>,
+    /// Their pixels, in the same order; empty where they are not known.
+    pub masks: Vec<Mask>,
 }
 
 impl MarkedPicture {
@@ -49,6 +51,7 @@ impl MarkedPicture {
         id: String,
         picture: Media,
         marks: &Marks,
+        masks: Vec<Mask>,
         colour: impl Fn(usize) -> Option<Colour>,
     ) -> Result<Self, String> {
         let items = marks.marks.iter().map(|mark| {
@@ -64,7 +67,7 @@ impl MarkedPicture {
             })
         });
         let items = items.collect::<Result<_, String>>()?;
-        Ok(Self { id, picture, size: [marks.width, marks.height], items })
+        Ok(Self { id, picture, size: [marks.width, marks.height], items, masks })
     }
 
     /// The tags, in order.

@@ -27,7 +27,7 @@ pub use error::{Error, Result};
 pub use format::Format;
 pub use item::{Item, MarkedPicture};
 pub use parse::{Entry, Reject, entries, listing};
-pub use pictures::{CocoPictures, MarkedScenes, Pictures};
+pub use pictures::{CocoPictures, MarkedScenes, Pictures, RecordedPictures};
 pub use question::Question;
 pub use score::{ListingAccuracy, ListingScore, Wrong};
 pub use templates::{Ask, LISTING};

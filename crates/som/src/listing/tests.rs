@@ -27,6 +27,7 @@ fn marked(id: &str) -> MarkedPicture {
             item("3", "dog", [40.0, 80.0, 60.0, 100.0], 290, None),
             item("4", "bus", [40.0, 0.0, 60.0, 20.0], 900, Some(Colour::Red)),
         ],
+        masks: Vec::new(),
     }
 }
 

@@ -9,6 +9,10 @@ use quintet_data::{
         tasks::{Phrasing, TaskKind},
     },
 };
+use quintet_som::{
+    listing::{self, MarkedScenes},
+    marks,
+};
 use serde::Deserialize;
 
 use super::Recipe;
@@ -20,6 +24,8 @@ use crate::{BoxError, objectives::Source, recipe::Stage};
 pub enum DataSpec {
     /// Built scenes.
     Scenes(ScenesSpec),
+    /// Built scenes whose objects are marked, to be listed and asked about by their marks.
+    Marked(Box<MarkedSpec>),
     /// LLaVA or ShareGPT JSON, JSON lines, or Parquet.
     File {
         /// The file.
@@ -61,6 +67,31 @@ pub struct ScenesSpec {
     pub bundled: bool,
 }
 
+/// Marked scenes (*List Items One by One*, §4).
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MarkedSpec {
+    /// The scenes.
+    pub spec: SceneSpec,
+    /// How many.
+    pub len: usize,
+    /// Seed of the scenes.
+    #[serde(default)]
+    pub seed: u64,
+    /// How they are marked.
+    #[serde(default)]
+    pub marks: marks::Options,
+    /// What is said about them.
+    #[serde(default)]
+    pub text: listing::Settings,
+    /// Whether each turn is a question of its own.
+    #[serde(default)]
+    pub separate_turns: bool,
+    /// As for plain scenes.
+    #[serde(default)]
+    pub bundled: bool,
+}
+
 fn eight() -> usize {
     8
 }
@@ -74,7 +105,7 @@ impl DataSpec {
     pub fn scenes(&self) -> Option<&ScenesSpec> {
         match self {
             Self::Scenes(spec) => Some(spec),
-            Self::File { .. } => None,
+            Self::Marked(_) | Self::File { .. } => None,
         }
     }
 
@@ -85,6 +116,7 @@ impl DataSpec {
     pub fn open(&self) -> Result<Arc<dyn Dataset>, BoxError> {
         Ok(match self {
             Self::Scenes(scenes) => Arc::new(scenes.open()?),
+            Self::Marked(scenes) => Arc::new(scenes.open()?),
             Self::File { path, media_root, .. } => {
                 let options = OpenOptions { media_root: media_root.clone(), ..Default::default() };
                 Arc::from(formats::open(path, options)?)
@@ -105,6 +137,7 @@ impl DataSpec {
     fn separate_turns(&self) -> bool {
         match self {
             Self::Scenes(scenes) => scenes.separate_turns,
+            Self::Marked(scenes) => scenes.separate_turns,
             Self::File { separate_turns, .. } => *separate_turns,
         }
     }
@@ -116,10 +149,7 @@ impl ScenesSpec {
     /// # Errors
     /// If their packages cannot be fetched.
     pub fn sprites(&self) -> Result<Arc<SpriteSet>, BoxError> {
-        Ok(Arc::new(match self.bundled {
-            true => SpriteSet::bundled()?,
-            false => SpriteSet::load(&self.spec.styles)?,
-        }))
+        sprites(&self.spec, self.bundled)
     }
 
     fn open(&self) -> Result<SceneDataset, BoxError> {
@@ -128,6 +158,21 @@ impl ScenesSpec {
         let scenes = SceneDataset::new(self.spec.clone(), sprites, phrasing, self.seed, self.len);
         Ok(scenes.with_turns(self.turns).with_kinds(self.questions.clone()))
     }
+}
+
+impl MarkedSpec {
+    fn open(&self) -> Result<MarkedScenes, BoxError> {
+        let sprites = sprites(&self.spec, self.bundled)?;
+        let (marks, text) = (self.marks.clone(), self.text.clone());
+        Ok(MarkedScenes::new(self.spec.clone(), sprites, marks, text, self.seed, self.len)?)
+    }
+}
+
+fn sprites(spec: &SceneSpec, bundled: bool) -> Result<Arc<SpriteSet>, BoxError> {
+    Ok(Arc::new(match bundled {
+        true => SpriteSet::bundled()?,
+        false => SpriteSet::load(&spec.styles)?,
+    }))
 }
 
 /// The datasets that a stage trains on: those it names, or all but the one it is measured on.

@@ -1,7 +1,7 @@
 //! `quintet som mark`.
 
 use std::{
-    io::{Cursor, IsTerminal},
+    io::Cursor,
     path::{Path, PathBuf},
     sync::atomic::{AtomicUsize, Ordering},
     thread,
@@ -9,7 +9,7 @@ use std::{
 
 use anyhow::Context;
 use image::{ImageFormat, RgbImage, codecs::jpeg::JpegEncoder};
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::ProgressBar;
 use quintet_data::{formats::atomic, media};
 use quintet_som::{
     marks::{Marked, Marker},
@@ -21,7 +21,7 @@ use super::{
     options::OptionArgs,
     source::SourceArgs,
 };
-use crate::{failure, interrupt::Interrupt, output};
+use crate::{failure, interrupt::Interrupt, output, progress};
 
 /// Quality of JPEG files; marks are drawn in lines of a pixel.
 const QUALITY: u8 = 95;
@@ -58,7 +58,9 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     let marker = Marker::new(args.options.options())?;
     let source = args.source.open()?;
     let open: Vec<&Job> = jobs.iter().filter(|job| !(args.resume && job.done())).collect();
-    let work = Work { marker, source, masks: args.masks, bar: progress(open.len()) };
+    let bar = if jobs.len() > 1 { progress::bar("pictures") } else { ProgressBar::hidden() };
+    bar.set_length(open.len() as u64);
+    let work = Work { marker, source, masks: args.masks, bar };
     let interrupt = Interrupt::install()?;
     if let ([job], [_]) = (open.as_slice(), jobs.as_slice()) {
         work.mark(job)?;
@@ -162,16 +164,4 @@ fn encode(image: &RgbImage, format: ImageFormat) -> anyhow::Result<Vec<u8>> {
     }
     .context("cannot encode the picture")?;
     Ok(bytes.into_inner())
-}
-
-fn progress(pictures: usize) -> ProgressBar {
-    if !std::io::stderr().is_terminal() || pictures < 2 {
-        return ProgressBar::hidden();
-    }
-    let bar = ProgressBar::new(pictures as u64);
-    let style = "pictures {wide_bar} {pos}/{len}  {per_sec}  {eta} left";
-    if let Ok(style) = ProgressStyle::with_template(style) {
-        bar.set_style(style);
-    }
-    bar
 }

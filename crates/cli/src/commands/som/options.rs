@@ -46,8 +46,8 @@ pub struct OptionArgs {
     #[arg(long, value_name = "COLOURS", value_delimiter = ',')]
     colours: Vec<Colour>,
     /// Which palette [default: 0]
-    #[arg(long)]
-    seed: Option<u64>,
+    #[arg(long, value_name = "N")]
+    palette: Option<u64>,
 }
 
 #[derive(Clone, Copy, Default, clap::ValueEnum)]
@@ -77,7 +77,7 @@ impl OptionArgs {
             size: self.size.or(preset.size),
             font: self.font.clone().or(preset.font),
             colours: self.colours.clone(),
-            seed: self.seed.unwrap_or(preset.seed),
+            seed: self.palette.unwrap_or(preset.seed),
         }
     }
 }

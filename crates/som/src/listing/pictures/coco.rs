@@ -87,7 +87,7 @@ impl Pictures for CocoPictures {
         let marked = self.marker.mark(&image, &found.regions)?;
         let id = name.with_extension("").display().to_string();
         let picture = Media::Image(Arc::new(marked.image));
-        MarkedPicture::new(id, picture, &marked.marks, |_| None).map_err(|reason| {
+        MarkedPicture::new(id, picture, &marked.marks, marked.masks, |_| None).map_err(|reason| {
             quintet_data::Error::Media { path: name.display().to_string(), reason }.into()
         })
     }

@@ -1,11 +1,13 @@
 //! Where marked pictures come from.
 
 mod coco;
+mod records;
 mod scenes;
 #[cfg(test)]
 mod tests;
 
 pub use coco::CocoPictures;
+pub use records::RecordedPictures;
 pub use scenes::MarkedScenes;
 
 use super::{error::Result, item::MarkedPicture};

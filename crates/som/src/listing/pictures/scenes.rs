@@ -115,7 +115,8 @@ impl Pictures for MarkedScenes {
                         |region: usize| scene.objects.get(region).and_then(|object| object.colour);
                     let id = format!("{}/{i}", self.name);
                     let picture = Media::Image(Arc::new(marked.image));
-                    return MarkedPicture::new(id, picture, &marked.marks, colour).map_err(fail);
+                    let (marks, masks) = (&marked.marks, marked.masks);
+                    return MarkedPicture::new(id, picture, marks, masks, colour).map_err(fail);
                 }
                 Ok(_) => {}
                 Err(crate::Error::Picture(reason)) => last = reason,

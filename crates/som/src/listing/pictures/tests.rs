@@ -1,4 +1,8 @@
-use std::{collections::HashSet, path::Path, sync::Arc};
+use std::{
+    collections::HashSet,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use image::RgbImage;
 use quintet_data::{
@@ -16,7 +20,8 @@ use crate::{
         Ask, Builder, Built, Error, Format, ListingScore, Output, Settings, Task, Wording, build,
         listing,
     },
-    marks::{Labels, Options},
+    marks::{Labels, Marker, Options},
+    regions::{CocoFile, Source},
 };
 
 fn text(message: &Message) -> &str {
@@ -160,4 +165,60 @@ fn without_samples_there_is_no_output() {
         assert!(matches!(error, Error::NoSamples { count: 3, .. }), "{error}");
         assert!(!dir.path().join("o").exists());
     }
+}
+
+/// Marks the pictures of [`coco`] as `som mark` does, into a folder.
+fn recorded(folder: &Path) -> PathBuf {
+    drop(coco(folder));
+    let regions = CocoFile::load(folder.join("annotations.json"), false).unwrap();
+    let marker = Marker::new(Options::default()).unwrap();
+    let out = folder.join("marked");
+    std::fs::create_dir_all(out.join("deep")).unwrap();
+    for (name, to) in [("a.png", "a"), ("b.png", "deep/b")] {
+        let picture = media::decode_file(folder.join(name)).unwrap();
+        let found = regions.regions(Path::new(name), &picture).unwrap();
+        let marked = marker.mark(&picture, &found.regions).unwrap();
+        marked.image.save(out.join(to).with_extension("jpg")).unwrap();
+        let record = serde_json::to_string(&marked.marks).unwrap();
+        std::fs::write(out.join(to).with_extension("json"), record).unwrap();
+    }
+    out
+}
+
+#[test]
+fn what_was_marked_is_read_with_its_records() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = recorded(dir.path());
+    let pictures = RecordedPictures::open(&out, &out).unwrap();
+    assert_eq!((pictures.count(), pictures.title(1)), (2, "deep/b".to_owned()));
+    assert_eq!(pictures.names(), ["cat", "dog"]);
+    let first = pictures.marked(0).unwrap();
+    let items: Vec<_> = first.items.iter().map(|i| (i.tag.as_str(), i.name.as_str())).collect();
+    assert_eq!((first.id.as_str(), items), ("a", vec![("1", "dog"), ("2", "cat")]));
+    assert_eq!(pictures.tagged(0).unwrap().tags, ["1", "2"]);
+    assert!(pictures.marked(2).is_err());
+
+    let output = Output::Llava(dir.path().join("data"));
+    let builder = Builder::new(Settings::default(), pictures.names());
+    let built = build(&pictures, &builder, &output, Encoding::Png, |_| ()).unwrap();
+    assert_eq!((built.samples, built.bare), (1, 1));
+    // The dataset holds the picture itself, whatever becomes of the folder it came from.
+    let picture = std::fs::read(dir.path().join("data/images/000000.jpg")).unwrap();
+    assert_eq!(picture, std::fs::read(out.join("a.jpg")).unwrap());
+}
+
+#[test]
+fn records_that_do_not_fit_are_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = recorded(dir.path());
+    let fails = || RecordedPictures::open(&out, &out).err().unwrap().to_string();
+    std::fs::remove_file(out.join("deep/b.jpg")).unwrap();
+    let said = fails();
+    assert!(said.contains("b.json: there is no marked picture"), "{said}");
+    std::fs::write(out.join("a.json"), "{\"marks\": 3}").unwrap();
+    let said = fails();
+    assert!(said.contains("a.json: not a record of marks"), "{said}");
+    let empty = tempfile::tempdir().unwrap();
+    let said = RecordedPictures::open(&out, empty.path()).err().unwrap().to_string();
+    assert!(said.contains("there are no records"), "{said}");
 }
