@@ -199,7 +199,7 @@ fn what_cannot_be_done_is_said_before_work_begins() {
         assert!(said.contains(part), "{said}");
     };
     let out = dir.path().join("out");
-    usage(mark(&picture, &picture, &[]), "take the place of its original");
+    usage(mark(&picture, &picture, &[]), "take the place of an original");
     usage(mark(dir.path(), &dir.path().join("m.png"), &[]), "name a folder");
     usage(mark(&picture, &out, &["--order", "size"]), "area-descending");
     usage(mark(&picture, &out, &["--colours", "red"]), "expected #rrggbb");

@@ -1,7 +1,7 @@
 //! From what a person names to pictures, and where their results go.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     fs,
     path::{Component, Path, PathBuf},
 };
@@ -71,13 +71,13 @@ pub fn jobs(named: &[String], out: &Path, json: Option<&Path>) -> anyhow::Result
 
 /// Results must not fall on pictures or on one another.
 fn check(jobs: &[Job]) -> anyhow::Result<()> {
+    let originals: HashSet<PathBuf> =
+        jobs.iter().filter_map(|job| job.picture.canonicalize().ok()).collect();
     let mut writers: HashMap<&Path, &Path> = HashMap::new();
     for Job { picture, out, json } in jobs {
-        if let (Ok(from), Ok(to)) = (picture.canonicalize(), out.canonicalize())
-            && from == to
-        {
+        if out.canonicalize().is_ok_and(|out| originals.contains(&out)) {
             return Err(usage(format!(
-                "{}: the marked picture would take the place of its original; choose another --out",
+                "{}: a marked picture would take the place of an original; choose another --out",
                 out.display()
             )));
         }
@@ -248,8 +248,9 @@ mod tests {
         let say = |named: &[&str], out: &str, json| outs(named, out, json).unwrap_err().to_string();
         assert!(say(&[&a, &b], "marked.png", None).contains("name a folder"));
         assert!(say(&[&a, &b], "o", Some("marks.json")).contains("a record for each picture"));
-        assert!(say(&[&b], &b, None).contains("take the place of its original"));
-        assert!(say(&[&b], dir.path().to_str().unwrap(), None).contains("its original"));
+        assert!(say(&[&b], &b, None).contains("take the place of an original"));
+        let below = say(&[&path("deep/a.jpeg"), &path("deep/x")], &path("deep"), None);
+        assert!(below.contains("deep/a.jpeg: a marked picture"), "{below}");
         assert!(say(&[&b, &b], "o", None).contains("would be written there"));
     }
 

@@ -84,7 +84,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         }
     };
     let threads = args.source.threads().min(open.len());
-    thread::scope(|scope| (0..threads).for_each(|_| drop(scope.spawn(&worker))));
+    thread::scope(|scope| (0..threads).for_each(|_| drop(scope.spawn(worker))));
     work.bar.finish_and_clear();
 
     let failed = failed.into_inner();
