@@ -4,6 +4,7 @@ mod answers;
 mod broken;
 mod datasets;
 mod disk;
+mod listing;
 mod marks;
 mod program;
 mod tensors;

@@ -1,0 +1,202 @@
+//! `som build`, `som detect`, `som eval` and `probe`.
+
+use std::{
+    fs,
+    io::{BufRead, BufReader, Read, Write},
+    net::TcpListener,
+    path::Path,
+    thread,
+};
+
+use serde_json::{Value, json};
+
+use crate::program::{fails_with, json, quintet, succeeds, text};
+
+const DEMO: &str = "assets/demo.png";
+
+/// Scenes that `som mark` marked, below a folder: `marked` and their records, `marks`.
+fn marked(dir: &Path, count: &str) {
+    let (scenes, out) = (dir.join("scenes"), dir.join("marked"));
+    let build = ["data", "scenes", "--bundled", "-n", count, "--out", text(&scenes)];
+    succeeds(&mut quintet(build));
+    let source = format!("coco:{}", text(&scenes.join("annotations.json")));
+    let (images, marks) = (scenes.join("images"), dir.join("marks"));
+    let mark = ["som", "mark", text(&images), "--source", &source, "--out", text(&out)];
+    let told = quintet(mark).args(["--json", text(&marks)]).output().unwrap();
+    assert!(told.status.success(), "{told:?}");
+}
+
+fn read(path: &Path) -> Value {
+    serde_json::from_slice(&fs::read(path).unwrap()).unwrap()
+}
+
+/// Arguments that build data from what [`marked`] made.
+fn build(dir: &Path, out: &str) -> Vec<String> {
+    let (pictures, marks, out) = (dir.join("marked"), dir.join("marks"), dir.join(out));
+    let args = ["som", "build", "--marked", text(&pictures), "--marks", text(&marks)];
+    args.into_iter().chain(["--out", text(&out), "--json"]).map(str::to_owned).collect()
+}
+
+#[test]
+fn a_folder_of_pictures_becomes_listings_in_two_commands() {
+    let dir = tempfile::tempdir().unwrap();
+    marked(dir.path(), "6");
+    let told = json(quintet(build(dir.path(), "data")).args(["--format", "inline"]));
+    let rows = read(&dir.path().join("data/samples.json"));
+    let rows = rows.as_array().unwrap();
+    assert_eq!((&told["samples"], &told["failed"]), (&json!(rows.len()), &json!(0)));
+    assert!(!rows.is_empty());
+    for row in rows {
+        let record =
+            read(&dir.path().join("marks").join(format!("{}.json", row["id"].as_str().unwrap())));
+        let entry = |mark: &Value| {
+            format!("{}. {}", mark["tag"].as_str().unwrap(), mark["name"].as_str().unwrap())
+        };
+        let listing: Vec<_> = record["marks"].as_array().unwrap().iter().map(entry).collect();
+        assert_eq!(row["conversations"][1]["value"], listing.join(", "));
+        assert!(dir.path().join("data").join(row["image"].as_str().unwrap()).is_file());
+    }
+    // What is there is not overwritten.
+    fails_with(&mut quintet(build(dir.path(), "data")), &["data is there already"]);
+
+    let share = json(&mut quintet([
+        "som",
+        "detect",
+        "--json",
+        "--least",
+        "1",
+        text(&dir.path().join("data/samples.json")),
+    ]));
+    let share = share.as_object().unwrap().values().next().unwrap();
+    assert_eq!(share["rows_with"], json!(rows.len()));
+}
+
+#[test]
+fn scenes_and_annotations_are_marked_on_the_way() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("qa.parquet");
+    let args = ["som", "build", "--scenes", "4", "--bundled", "--task", "both", "--json", "--out"];
+    assert_eq!(json(quintet(args).arg(&out))["samples"], 4);
+    assert!(out.is_file());
+    marked(dir.path(), "3");
+    let (file, images) =
+        (dir.path().join("scenes/annotations.json"), dir.path().join("scenes/images"));
+    let args =
+        ["som", "build", "--coco", text(&file), "--images", text(&images), "--json", "--out"];
+    assert!(json(quintet(args).arg(dir.path().join("coco")))["samples"].as_u64().unwrap() > 0);
+    let output = quintet(["som", "build", "--out", "x"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+}
+
+/// An endpoint that lists the marks it is asked about, each as `thing TAG`; the first answer is no
+/// listing.
+fn teacher() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/v1", listener.local_addr().unwrap());
+    thread::spawn(move || {
+        for (number, stream) in listener.incoming().enumerate() {
+            let mut stream = BufReader::new(stream.unwrap());
+            let mut length = 0;
+            loop {
+                let mut line = String::new();
+                stream.read_line(&mut line).unwrap();
+                if let Some(value) = line.to_lowercase().strip_prefix("content-length:") {
+                    length = value.trim().parse().unwrap();
+                }
+                if line.trim().is_empty() {
+                    break;
+                }
+            }
+            let mut body = vec![0; length];
+            stream.read_exact(&mut body).unwrap();
+            let body: Value = serde_json::from_slice(&body).unwrap();
+            let asked = body["messages"].to_string();
+            let tags =
+                asked.rsplit("numbers ").find_map(|rest| rest.split_once(". List")).unwrap().0;
+            let lines: Vec<_> = tags.split(", ").map(|tag| format!("{tag}. thing {tag}")).collect();
+            let said = if number == 0 { "I see nothing.".into() } else { lines.join("\n") };
+            let answer = json!({
+                "choices": [{ "message": { "role": "assistant", "content": said } }],
+                "usage": { "prompt_tokens": 10, "completion_tokens": 5 },
+            })
+            .to_string();
+            let head = format!(
+                "HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
+                answer.len()
+            );
+            stream.get_mut().write_all((head + &answer).as_bytes()).unwrap();
+        }
+    });
+    url
+}
+
+#[test]
+fn a_teacher_describes_what_has_no_name_and_is_asked_once() {
+    let dir = tempfile::tempdir().unwrap();
+    marked(dir.path(), "4");
+    let url = teacher();
+    let args = ["--endpoint", &url, "--teacher", "m", "--parallel", "1"];
+    // Nobody is there to agree to the cost.
+    fails_with(&mut agreeing(quintet(build(dir.path(), "data")).args(args)), &["--yes agrees"]);
+    let told = quintet(build(dir.path(), "data")).args(args).arg("--yes").output().unwrap();
+    assert!(told.status.success(), "{told:?}");
+    let said: Value = serde_json::from_slice(&told.stdout).unwrap();
+    let rows = read(&dir.path().join("data/samples.json"));
+    let count = rows.as_array().unwrap().len();
+    assert_eq!(said["samples"], json!(count));
+    // One answer could not be used and was asked for again.
+    assert_eq!(said["usage"]["requests"], json!(count + 1));
+    let listing = rows[0]["conversations"][1]["value"].as_str().unwrap();
+    assert!(listing.starts_with("1. thing 1"), "{listing}");
+
+    let journal = dir.path().join("data.answers.jsonl");
+    let again = quintet(build(dir.path(), "more"))
+        .args(args)
+        .args(["--yes", "--journal", text(&journal)])
+        .output()
+        .unwrap();
+    let said: Value = serde_json::from_slice(&again.stdout).unwrap();
+    assert_eq!((&said["samples"], &said["usage"]["requests"]), (&json!(count), &json!(0)));
+}
+
+/// The command without the estimate that it prints before it fails.
+fn agreeing(command: &mut std::process::Command) -> std::process::Command {
+    let args: Vec<_> = command.get_args().map(ToOwned::to_owned).collect();
+    let mut shell = std::process::Command::new("sh");
+    let script = "\"$@\" 2>&1 >/dev/null </dev/null | tail -n 1 >&2; exit 1";
+    shell.args(["-c", script, "sh"]).arg(command.get_program()).args(args);
+    shell.current_dir(crate::program::root());
+    shell
+}
+
+#[test]
+fn a_model_is_measured_on_marks() {
+    let args = ["som", "eval", "--bundled", "--styles", "noto", "-n", "3", "--json"];
+    let said = json(&mut quintet(args));
+    let scores = &said["scores"];
+    assert_eq!(scores["counts"]["pictures"], 3);
+    let inside = scores["inside"].as_f64().unwrap();
+    assert!((0.0..=1.0).contains(&inside) && scores["area"].as_f64().unwrap() > 0.0, "{said}");
+}
+
+#[test]
+fn attention_becomes_a_page_and_pictures() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("seen");
+    let ask = ["probe", "attention", DEMO, "What colour is the star?", "--json"];
+    let said = json(quintet(ask).args(["--answer", "yellow", "--out", text(&out), "--top", "4"]));
+    let tokens = said["tokens"].as_array().unwrap();
+    assert!(tokens.iter().any(|token| token["token"].as_str().unwrap().contains("yellow")));
+    for token in tokens {
+        assert_eq!(token["patches"].as_array().unwrap().len(), 4);
+        assert!(out.join(token["file"].as_str().unwrap()).is_file());
+    }
+    let page = fs::read_to_string(out.join("index.html")).unwrap();
+    assert!(page.contains("What colour is the star?") && page.contains("data:image/png;base64,"));
+    fails_with(
+        quintet(ask).args(["--out", text(&out), "--layer", "99"]),
+        &["there is no layer 99"],
+    );
+    let question = ["probe", "attention", "no.png", "What?", "--out", "x"];
+    fails_with(&mut quintet(question), &["no.png: no such file"]);
+}
