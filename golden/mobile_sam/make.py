@@ -112,6 +112,7 @@ def main():
     parser.add_argument("--weights", type=pathlib.Path, required=True)
     parser.add_argument("--out", type=pathlib.Path, required=True)
     args = parser.parse_args()
+    args.out.mkdir(parents=True, exist_ok=True)
     model = sam_model_registry["vit_t"](checkpoint=str(args.weights)).eval()
     predictor = SamPredictor(model)
     expected, found = {}, {}

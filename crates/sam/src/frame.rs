@@ -10,6 +10,9 @@ use crate::{Error, Result};
 const MEAN: [f64; 3] = [0.485, 0.456, 0.406];
 const DEVIATION: [f64; 3] = [0.229, 0.224, 0.225];
 
+/// The longest side of a picture: what is kept for each row and column stays small.
+const LONGEST: u32 = 1 << 16;
+
 /// A picture resized so that its longest side fills the encoder's square image; zeros follow on the
 /// right or below. Reference: `transforms.py` of `segment-anything`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,10 +29,16 @@ impl Frame {
     /// The frame of a picture of `width` × `height`.
     ///
     /// # Errors
-    /// If the picture has no pixels.
+    /// If the picture has no pixels, or a side of more than 2¹⁶.
     pub fn new([width, height]: [u32; 2], side: usize) -> Result<Self> {
         if width == 0 || height == 0 {
             return Err(Error::Request(format!("a picture of {width}x{height} has no pixels")));
+        }
+        if width.max(height) > LONGEST {
+            return Err(Error::Request(format!(
+                "a picture of {width}x{height} has a side of more than {LONGEST} pixels: crop or \
+                 resize it"
+            )));
         }
         let scale = side as f64 / f64::from(width.max(height));
         let resize = |size: u32| ((f64::from(size) * scale + 0.5) as u32).max(1);
@@ -82,7 +91,7 @@ mod tests {
             ([480, 640], [768, 1024]),
             ([1, 1], [1024, 1024]),
             ([5000, 1], [1024, 1]),
-            ([1, 4_000_000], [1, 1024]),
+            ([1, 65_536], [1, 1024]),
             ([1023, 999], [1024, 1000]),
         ] {
             let frame = Frame::new(picture, 1024).unwrap();
@@ -91,6 +100,7 @@ mod tests {
             assert_eq!(frame.place(corner), resized.map(|size| size as f32));
         }
         assert!(Frame::new([0, 5], 1024).is_err());
+        assert!(Frame::new([1, 65_537], 1024).is_err());
     }
 
     #[test]

@@ -84,12 +84,8 @@ impl Segmenter {
     ) -> Result<Vec<Candidate>> {
         let [x1, y1, x2, y2] = crop.bbox;
         let whole = [0, 0, image.width(), image.height()];
-        let embedded = match crop.bbox == whole {
-            true => self.set_image(image)?,
-            false => {
-                self.set_image(&imageops::crop_imm(image, x1, y1, x2 - x1, y2 - y1).to_image())?
-            }
-        };
+        let part = imageops::crop_imm(image, x1, y1, x2 - x1, y2 - y1);
+        let embedded = self.set_image(&part.to_image())?;
         let mut found = Vec::new();
         for points in options.grid(crop.layer, embedded.size()).chunks(options.points_per_batch) {
             found.extend(about(&embedded, points, crop.bbox, whole, options)?);

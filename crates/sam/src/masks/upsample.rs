@@ -1,5 +1,7 @@
 //! Masks of the picture's size from the decoder's small ones.
 
+use std::ops::Range;
+
 use super::runs::{Run, Runs};
 use crate::frame::Frame;
 
@@ -22,6 +24,13 @@ pub struct Upsampler {
 struct Tap {
     first: usize,
     weights: [f32; TAPS],
+}
+
+impl Tap {
+    fn sum(&self, [x, y, z]: [f32; TAPS]) -> f32 {
+        let [a, b, c] = self.weights;
+        a * x + b * y + c * z
+    }
 }
 
 /// A mask cut out of logits.
@@ -49,47 +58,45 @@ impl Upsampler {
     /// # Shapes
     /// - logits: `side²` values, row by row
     pub fn cut(&self, logits: &[f32], offset: f32) -> Cut {
-        let mut cut = Cut { runs: Runs::default(), stability: f32::NAN };
-        // A pixel made of values at or below a bound is not above it either.
-        let Some([left, top, right, bottom]) = self.bounds(logits, -offset.abs()) else {
-            return cut;
-        };
-        let (columns, rows) =
-            (reached(&self.columns, left, right), reached(&self.rows, top, bottom));
-        let taps = self.columns.get(columns.clone()).unwrap_or_default();
-        let width = taps.len();
-        let Some(lines) = self
-            .rows
-            .get(rows.clone())
-            .and_then(|rows| Some(rows.first()?.first..rows.last()?.first + TAPS))
-        else {
-            return cut;
-        };
-        let mut across = vec![0f32; lines.len() * width];
-        let small = logits.chunks_exact(self.side).skip(lines.start);
-        for (line, small) in across.chunks_exact_mut(width.max(1)).zip(small) {
-            for (value, tap) in line.iter_mut().zip(taps) {
-                let [a, b, c] = tap.weights;
-                if let Some([x, y, z]) = small.get(tap.first..).and_then(|row| row.first_chunk()) {
-                    *value = a * x + b * y + c * z;
-                }
-            }
-        }
+        let mut runs = Runs::default();
         let (mut inner, mut outer) = (0u64, 0u64);
-        let mut row = vec![0f32; width];
-        for (y, tap) in rows.clone().zip(&self.rows[rows]) {
-            let line = |i: usize| &across[(tap.first - lines.start + i) * width..][..width];
-            let [a, b, c] = tap.weights;
-            let values = line(0).iter().zip(line(1)).zip(line(2));
-            for (value, ((x, y), z)) in row.iter_mut().zip(values) {
-                *value = a * x + b * y + c * z;
+        // A pixel made of values at or below a bound is not above it either.
+        if let Some([left, top, right, bottom]) = self.bounds(logits, -offset) {
+            let columns = reached(&self.columns, left, right);
+            let rows = reached(&self.rows, top, bottom);
+            let taps = self.columns.get(columns.clone()).unwrap_or_default();
+            let width = taps.len();
+            let first = self.rows.get(rows.start).map_or(0, |tap| tap.first);
+            let last = self.rows.get(..rows.end).and_then(|rows| rows.last());
+            let lines = first..last.map_or(first, |tap| tap.first + TAPS);
+            let across = self.across(logits, lines, taps);
+            let mut row = vec![0f32; width];
+            for (y, tap) in (0..).zip(&self.rows).take(rows.end).skip(rows.start) {
+                let [a, b, c]: [&[f32]; TAPS] = std::array::from_fn(|i| {
+                    let start = (tap.first - first + i) * width;
+                    across.get(start..start + width).unwrap_or_default()
+                });
+                for (value, ((x, y), z)) in row.iter_mut().zip(a.iter().zip(b).zip(c)) {
+                    *value = tap.sum([*x, *y, *z]);
+                }
+                inner += above(&row, offset);
+                outer += above(&row, -offset);
+                push_runs(&mut runs, &row, y, columns.start as u32);
             }
-            inner += above(&row, offset);
-            outer += above(&row, -offset);
-            push_runs(&mut cut.runs, &row, y as u32, columns.start as u32);
         }
-        cut.stability = inner as f32 / outer as f32;
-        cut
+        Cut { runs, stability: inner as f32 / outer as f32 }
+    }
+
+    /// Some lines of the small mask, resized along each line.
+    fn across(&self, logits: &[f32], lines: Range<usize>, taps: &[Tap]) -> Vec<f32> {
+        let mut across = Vec::with_capacity(lines.len() * taps.len());
+        for line in logits.chunks_exact(self.side).skip(lines.start).take(lines.len()) {
+            across.extend(taps.iter().map(|tap| {
+                let values = line.get(tap.first..).and_then(|values| values.first_chunk());
+                tap.sum(values.copied().unwrap_or_default())
+            }));
+        }
+        across
     }
 
     /// The smallest box with all values above a bound: left, top, right, bottom, all inclusive.
@@ -107,7 +114,7 @@ impl Upsampler {
 }
 
 /// The pixels that values `first` to `last` have a part in.
-fn reached(taps: &[Tap], first: usize, last: usize) -> std::ops::Range<usize> {
+fn reached(taps: &[Tap], first: usize, last: usize) -> Range<usize> {
     let start = taps.partition_point(|tap| tap.first + TAPS <= first);
     start..taps.partition_point(|tap| tap.first <= last).max(start)
 }
