@@ -1,6 +1,5 @@
 """Where microsoft/SoM puts its marks.
 
-    python -m pip install numpy==2.4.6 opencv-python-headless==5.0.0.93 pycocotools==2.0.11
     python golden/marks/make.py --seed 0 --out golden/marks
 
 For masks of many shapes, writes to `anchors.json` the mask (COCO's packed runs), the pixel that
@@ -84,6 +83,7 @@ def main():
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, required=True)
     args = parser.parse_args()
+    args.out.mkdir(parents=True, exist_ok=True)
     lines = []
     for name, mask in shapes(np.random.default_rng(args.seed)):
         place, square, ties = anchor(mask)

@@ -2,9 +2,11 @@
 
 use std::{path::PathBuf, sync::Arc};
 
-use quintet_data::scene::{
-    SceneDataset, SceneSpec, Split, SpriteSet, Style, tasks::Phrasing, write_dataset,
+use quintet_data::{
+    formats::coco::Coco,
+    scene::{SceneDataset, SceneSpec, Split, SpriteSet, Style, tasks::Phrasing, write_dataset},
 };
+use quintet_eval::benchmarks::pope_from_coco as pope;
 use serde_json::json;
 
 use crate::output;
@@ -19,6 +21,34 @@ pub struct Args {
 enum What {
     /// Scenes of named objects and words, with boxes, masks and questions
     Scenes(Scenes),
+    /// POPE questions about annotated pictures, in the official files' format
+    Pope(Pope),
+}
+
+#[derive(clap::Args)]
+struct Pope {
+    /// Annotations in COCO's format, such as those of `data scenes`
+    #[arg(long, value_name = "FILE")]
+    coco: PathBuf,
+    /// The folder to write coco_pope_random.json, coco_pope_popular.json and
+    /// coco_pope_adversarial.json into
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    /// Pictures asked about
+    #[arg(long, short, default_value_t = 500)]
+    n: usize,
+    /// Least number of different objects in a picture
+    #[arg(long, value_name = "N", default_value_t = 4)]
+    objects: usize,
+    /// Questions about a picture in each file, half of them answered with yes
+    #[arg(long, value_name = "N", default_value_t = 6)]
+    questions: usize,
+    /// Seed of the choice of pictures and objects
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
 }
 
 #[derive(clap::Args)]
@@ -64,6 +94,7 @@ enum SplitArg {
 pub fn run(args: &Args) -> anyhow::Result<()> {
     match &args.what {
         What::Scenes(scenes) => scenes.write(),
+        What::Pope(pope) => pope.write(),
     }
 }
 
@@ -96,6 +127,24 @@ impl Scenes {
                 &json!({ "out": out, "scenes": self.n, "split": split, "seed": self.seed }),
             ),
             false => output::line(out),
+        }
+    }
+}
+
+impl Pope {
+    fn write(&self) -> anyhow::Result<()> {
+        let settings = pope::Settings {
+            pictures: self.n,
+            objects: self.objects,
+            questions: self.questions,
+            seed: self.seed,
+        };
+        let splits = pope::build(&Coco::load(&self.coco)?, &settings)?;
+        let files = pope::write(&self.out, &splits)?;
+        let questions: usize = splits.values().map(Vec::len).sum();
+        match self.json {
+            true => output::json(&json!({ "files": files, "questions": questions })),
+            false => files.iter().try_for_each(|file| output::line(file.display())),
         }
     }
 }

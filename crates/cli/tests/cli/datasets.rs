@@ -1,4 +1,4 @@
-//! `data scenes`.
+//! `data scenes` and `data pope`.
 
 use std::{
     collections::BTreeMap,
@@ -53,4 +53,21 @@ fn scenes_tell_what_they_are() {
     assert_eq!((&told["scenes"], &told["split"]), (&2.into(), &"validation".into()));
     let missing = ["-n", "2", "--styles", "twemoji"];
     fails_with(quintet(out).args(missing), &["none of the styles asked for is bundled"]);
+}
+
+#[test]
+fn pope_asks_about_annotated_pictures() {
+    let dir = tempfile::tempdir().unwrap();
+    let (scenes, out) = (dir.path().join("scenes"), dir.path().join("pope"));
+    let build = ["data", "scenes", "--bundled", "-n", "20", "--out", text(&scenes)];
+    succeeds(&mut quintet(build));
+    let annotations = scenes.join("annotations.json");
+    let pope = ["data", "pope", "--coco", text(&annotations), "--out", text(&out), "--json"];
+    let said = json(quintet(pope).args(["--objects", "1", "--questions", "2"]));
+    let names: Vec<_> = files(&out).into_keys().collect();
+    let splits = ["adversarial", "popular", "random"];
+    assert_eq!(names, splits.map(|split| PathBuf::from(format!("coco_pope_{split}.json"))));
+    let questions = files(&out).into_values().map(|text| text.split(|b| *b == b'\n').count() - 1);
+    assert_eq!(said["questions"], questions.sum::<usize>());
+    fails_with(quintet(pope).args(["--objects", "99"]), &["no picture has 99 different objects"]);
 }

@@ -1,6 +1,6 @@
 //! What the tests share.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use image::{Rgb, RgbImage};
 use quintet_data::Mask;
@@ -53,8 +53,10 @@ impl Random {
     }
 }
 
-/// A file of `golden/marks`.
+/// A file of `golden/marks`, committed or freshly made.
 pub fn golden(name: &str) -> serde_json::Value {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../golden/marks").join(name);
+    let committed = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../golden");
+    let golden = std::env::var_os("QUINTET_GOLDEN").map_or(committed, PathBuf::from);
+    let path = golden.join("marks").join(name);
     serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
 }

@@ -207,3 +207,33 @@ pub(super) fn held_out(recipe: &Recipe, stage: &Stage) -> Result<Option<Source>,
     let spec = stage.validate.as_ref().and_then(|name| recipe.data.get_key_value(name));
     spec.map(|(name, spec)| spec.source(name)).transpose()
 }
+
+#[cfg(test)]
+mod tests {
+    use quintet_data::sample::Part;
+
+    use super::*;
+
+    #[test]
+    fn marked_scenes_are_listed_and_asked_about() {
+        let spec = |text: &str| -> DataSpec {
+            toml::from_str(&format!(
+                "kind = \"marked\"\nlen = 3\nbundled = true\n{text}\n\
+                 [spec]\nstyles = [\"noto\"]\nsplit = \"train\""
+            ))
+            .unwrap()
+        };
+        let listing = spec("text = { task = \"listing\", format = \"inline\" }");
+        assert!(listing.scenes().is_none());
+        let data = listing.open().unwrap();
+        assert_eq!(data.len(), 3);
+        let said = |row: usize| match data.get(row).unwrap().messages[1].content.last() {
+            Some(Part::Text(text)) => text.clone(),
+            other => panic!("{other:?}"),
+        };
+        assert!((0..3).all(|row| said(row).starts_with("1. ")), "{}", said(0));
+        let questions = spec("separate_turns = true\ntext = { task = \"qa\", turns = 3 }");
+        let source = questions.source("qa").unwrap();
+        assert!(source.separate_turns && source.dataset.get(0).unwrap().messages.len() > 2);
+    }
+}
