@@ -77,8 +77,8 @@ pub struct Args {
 /// A vision model behind an endpoint that describes what is marked, where names are not known.
 #[derive(clap::Args)]
 struct TeacherArgs {
-    /// An OpenAI-compatible endpoint that describes the marks of --marked, such as
-    /// https://api.openai.com/v1 or http://localhost:8000/v1
+    /// An OpenAI-compatible endpoint that describes the marks of --marked: the URL before
+    /// /chat/completions
     #[arg(long, value_name = "URL", requires_all = ["teacher", "marked"])]
     endpoint: Option<String>,
     /// The endpoint's model
