@@ -6,6 +6,7 @@ mod device;
 mod failure;
 mod frames;
 mod interrupt;
+mod measuring;
 mod model;
 mod output;
 mod pictures;

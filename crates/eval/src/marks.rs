@@ -11,7 +11,6 @@ use std::{
 
 use indicatif::ProgressBar;
 use quintet_data::{
-    formats::Dataset,
     sample::{Part, Role, Sample},
     scene::{SceneSpec, SpriteSet, Style},
 };
@@ -94,6 +93,8 @@ pub struct MarkScores {
     /// Of the attention that a tag gives to the picture, the mean share inside its own object; the
     /// listing is the true one. Absent where it was not weighed.
     pub inside: Option<f64>,
+    /// Tags whose attention was weighed; all of them, if the tokenizer lets them be found.
+    pub weighed: usize,
     /// The mean share of the picture that these objects cover: what `inside` would be by chance.
     pub area: Option<f64>,
     /// The first listings that are not all right.
@@ -158,7 +159,8 @@ pub fn evaluate_marks(
             )));
         }
         done += batch.len();
-        let samples = batch.iter().map(|(i, _)| Ok(scenes.get(*i)?)).collect::<Result<Vec<_>>>()?;
+        let sample = |(_, marked): &(usize, MarkedPicture)| scenes.builder().sample(marked);
+        let samples: Vec<Sample> = batch.iter().filter_map(sample).collect();
         let prompts = samples.iter().map(|sample| {
             let messages = sample.messages.iter().take(1).cloned().collect();
             Ok(processor.encode_prompt(&Sample { messages, ..sample.clone() })?)
@@ -228,6 +230,7 @@ impl Tally {
             complete: self.complete as f64 / self.accuracy.pictures.max(1) as f64,
             counts: self.accuracy,
             inside: mean(self.inside),
+            weighed: self.tags,
             area: mean(self.area),
             mistakes: self.mistakes,
         }
@@ -237,9 +240,9 @@ impl Tally {
 impl fmt::Display for MarkScores {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "listing accuracy  {:.3}", self.listing)?;
-        writeln!(f, "complete listings {:.3}", self.complete)?;
+        write!(f, "complete listings {:.3}", self.complete)?;
         if let Some((inside, area)) = self.inside.zip(self.area) {
-            writeln!(f, "attention inside  {inside:.3} (by chance {area:.3})")?;
+            write!(f, "\nattention inside  {inside:.3} (by chance {area:.3})")?;
         }
         Ok(())
     }

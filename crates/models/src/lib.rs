@@ -10,9 +10,6 @@ pub mod generate;
 pub mod input_projectors;
 pub mod multimodal;
 pub mod processor;
-pub mod source;
-#[cfg(test)]
-mod testing;
 
 pub use error::{Error, Result};
 pub use generate::{Generation, Sampling};

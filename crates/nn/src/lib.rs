@@ -6,6 +6,7 @@
 //! tokens, `s` source (key) tokens, `d` width, `h` heads, `k` width of a head.
 
 pub mod attention;
+mod checkpoint;
 pub mod embedding;
 pub mod error;
 pub mod layout;
@@ -20,6 +21,7 @@ mod save;
 pub mod vars;
 
 pub use attention::{Attention, AttentionConfig, KvCache, LayerCache};
+pub use checkpoint::Checkpoint;
 pub use embedding::Embedding;
 pub use error::{Error, Result};
 pub use layout::{Layout, Segments};

@@ -1,12 +1,8 @@
 //! What the tests share.
 
-use std::path::{Path, PathBuf};
-
-use burn::{Device, Tensor, TensorData};
+use burn::Device;
 use quintet_nn::{Activation, Params, Vars};
-use quintet_weights::{SaveDType, Weights};
-use rand::{RngExt, SeedableRng};
-use rand_chacha::ChaCha8Rng;
+use quintet_testing::scramble;
 
 use crate::{
     Sam,
@@ -15,48 +11,6 @@ use crate::{
         WindowStage,
     },
 };
-
-/// The committed golden files of a topic, or freshly made ones.
-pub(crate) fn golden(topic: &str) -> PathBuf {
-    let committed = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../golden");
-    std::env::var_os("QUINTET_GOLDEN").map_or(committed, PathBuf::from).join(topic)
-}
-
-/// One tensor of a file.
-pub(crate) fn tensor<const D: usize>(weights: &Weights, name: &str) -> Tensor<D> {
-    let shape = weights.info(name).unwrap_or_else(|| panic!("no '{name}'")).shape.clone();
-    Tensor::from_data(TensorData::new(weights.f32(name).unwrap(), shape), &Device::flex())
-}
-
-/// Values between -2 and 2, the same for the same seed.
-pub(crate) fn noise<const D: usize>(seed: u64, shape: [usize; D]) -> Tensor<D> {
-    let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    let values: Vec<f32> =
-        (0..shape.iter().product()).map(|_| rng.random_range(-2.0..2.0)).collect();
-    Tensor::from_data(TensorData::new(values, shape), &Device::flex())
-}
-
-/// Values drawn anew for every parameter, so that no one or zero that it starts with hides a
-/// mistake.
-pub(crate) fn scramble(params: &Params) {
-    for (seed, cell) in (0..).zip(params.iter()) {
-        let gain = cell.shape().len() == 1 && cell.name().ends_with("weight");
-        let centre = if gain { 1.0 } else { 0.0 };
-        cell.set(noise(seed, [cell.len()]).mul_scalar(0.2).add_scalar(centre));
-    }
-}
-
-/// Largest difference of two tensors of one shape.
-pub(crate) fn difference<const D: usize>(a: &Tensor<D>, b: &Tensor<D>) -> f32 {
-    assert_eq!(a.dims(), b.dims());
-    (a.clone() - b.clone()).abs().max().into_scalar()
-}
-
-/// The parity law.
-pub(crate) fn assert_close<const D: usize>(found: Tensor<D>, expected: Tensor<D>, what: &str) {
-    let error = difference(&found, &expected);
-    assert!(error <= 1e-4, "{what}: off by {error}");
-}
 
 /// Small models with either encoder, whose images are no multiple of their windows.
 pub(crate) fn examples() -> Vec<SamConfig> {
@@ -95,11 +49,6 @@ pub(crate) fn random(config: &SamConfig) -> (Sam, Params) {
     let vars = Vars::random(3, &Device::flex());
     let sam = Sam::new(&vars, config).unwrap();
     let params = vars.finish().unwrap();
-    scramble(&params);
+    scramble(&params, 0.2);
     (sam, params)
-}
-
-/// Writes the parameters under their names.
-pub(crate) fn save(params: &Params, path: &Path) {
-    params.save(path, SaveDType::F32, |_| true).unwrap();
 }

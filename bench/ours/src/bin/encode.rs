@@ -5,11 +5,8 @@ use std::path::Path;
 
 use anyhow::Context;
 use burn::{DType, Device, Tensor, TensorData};
-use quintet_models::{
-    encoders::{Encoder, EncoderConfig},
-    source::Checkpoint,
-};
-use quintet_nn::Vars;
+use quintet_models::encoders::{Encoder, EncoderConfig};
+use quintet_nn::{Checkpoint, Vars};
 
 fn main() -> anyhow::Result<()> {
     let args: Vec<String> = std::env::args().collect();

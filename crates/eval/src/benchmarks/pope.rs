@@ -8,6 +8,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use quintet_data::scene::tasks::Negative;
 use serde_json::Value;
 
 use super::{
@@ -16,9 +17,6 @@ use super::{
     python,
 };
 use crate::{Result, metrics::Confusion};
-
-/// The ways in which absent objects were chosen.
-const SPLITS: [&str; 3] = ["random", "popular", "adversarial"];
 
 /// What lmms-eval adds to a question.
 const SHORTLY: &str = "\nAnswer the question using a single word or phrase.";
@@ -219,7 +217,7 @@ fn in_order(items: &[Item], split: &str, path: &Path, text: &str) -> Result<Answ
 fn question_files(folder: &Path) -> Result<Vec<PathBuf>> {
     let names = files::names(folder)?;
     let mut found = Vec::new();
-    for split in SPLITS {
+    for split in Negative::ALL.map(Negative::key) {
         let mut of_split = names.iter().filter(|name| {
             name.ends_with(&format!("pope_{split}.json"))
                 || name.ends_with(&format!("pope_{split}.jsonl"))
@@ -241,7 +239,7 @@ fn question_files(folder: &Path) -> Result<Vec<PathBuf>> {
 /// The split in a file's name.
 fn split_of(path: &Path) -> Option<&'static str> {
     let name = path.file_stem()?.to_str()?;
-    SPLITS.into_iter().find(|split| name.contains(split))
+    Negative::ALL.map(Negative::key).into_iter().find(|split| name.contains(split))
 }
 
 #[cfg(test)]

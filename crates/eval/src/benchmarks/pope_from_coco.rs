@@ -7,7 +7,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use quintet_data::formats::{atomic, coco::Coco};
+use quintet_data::{
+    formats::{atomic, coco::Coco},
+    scene::tasks::Negative,
+};
 use rand::{SeedableRng, seq::SliceRandom};
 use rand_chacha::ChaCha8Rng;
 use serde::Serialize;
@@ -33,32 +36,6 @@ impl Default for Settings {
     }
 }
 
-/// How the objects that a question is wrong about are chosen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Split {
-    /// Any.
-    Random,
-    /// Those that most pictures show.
-    Popular,
-    /// Those that most often stand beside the objects of the picture.
-    Adversarial,
-}
-
-impl Split {
-    /// All three.
-    pub const ALL: [Self; 3] = [Self::Random, Self::Popular, Self::Adversarial];
-
-    /// Its name in files.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Random => "random",
-            Self::Popular => "popular",
-            Self::Adversarial => "adversarial",
-        }
-    }
-}
-
 /// A question, as the official files write it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Line {
@@ -77,7 +54,7 @@ pub struct Line {
 ///
 /// # Errors
 /// If no picture has enough objects, or too few names are absent to ask about.
-pub fn build(coco: &Coco, settings: &Settings) -> Result<BTreeMap<Split, Vec<Line>>> {
+pub fn build(coco: &Coco, settings: &Settings) -> Result<BTreeMap<Negative, Vec<Line>>> {
     let shown = Shown::new(coco);
     let half = settings.questions / 2;
     let names = shown.frequency.len();
@@ -97,11 +74,11 @@ pub fn build(coco: &Coco, settings: &Settings) -> Result<BTreeMap<Split, Vec<Lin
     let mut rng = ChaCha8Rng::seed_from_u64(settings.seed);
     eligible.shuffle(&mut rng);
     eligible.truncate(settings.pictures);
-    let mut splits: BTreeMap<Split, Vec<Line>> = BTreeMap::new();
+    let mut splits: BTreeMap<Negative, Vec<Line>> = BTreeMap::new();
     for (image, objects) in eligible {
         let mut present: Vec<&str> = objects.iter().copied().collect();
         present.shuffle(&mut rng);
-        for split in Split::ALL {
+        for split in Negative::ALL {
             let lines = splits.entry(split).or_default();
             let absent = shown.absent(objects, split, &mut rng);
             for (there, not_there) in present.iter().zip(absent).take(half) {
@@ -121,10 +98,10 @@ pub fn build(coco: &Coco, settings: &Settings) -> Result<BTreeMap<Split, Vec<Lin
 ///
 /// # Errors
 /// If a file cannot be written.
-pub fn write(folder: &Path, splits: &BTreeMap<Split, Vec<Line>>) -> Result<Vec<PathBuf>> {
+pub fn write(folder: &Path, splits: &BTreeMap<Negative, Vec<Line>>) -> Result<Vec<PathBuf>> {
     let mut paths = Vec::new();
     for (split, lines) in splits {
-        let path = folder.join(format!("coco_pope_{}.json", split.name()));
+        let path = folder.join(format!("coco_pope_{}.json", split.key()));
         let mut text = String::new();
         for line in lines {
             let line = serde_json::to_string(line)
@@ -175,7 +152,12 @@ impl<'a> Shown<'a> {
     }
 
     /// Names that a picture does not show, in the order in which a split asks about them.
-    fn absent(&self, objects: &BTreeSet<&str>, split: Split, rng: &mut ChaCha8Rng) -> Vec<&'a str> {
+    fn absent(
+        &self,
+        objects: &BTreeSet<&str>,
+        split: Negative,
+        rng: &mut ChaCha8Rng,
+    ) -> Vec<&'a str> {
         let names = self.frequency.keys().copied();
         let mut absent: Vec<&str> = names.filter(|name| !objects.contains(name)).collect();
         let beside = |name: &str| -> usize {
@@ -183,14 +165,15 @@ impl<'a> Shown<'a> {
         };
         // Equals stay in the order of their names.
         match split {
-            Split::Random => absent.shuffle(rng),
-            Split::Popular => absent.sort_by_key(|name| Reverse(self.frequency.get(name))),
-            Split::Adversarial => absent.sort_by_cached_key(|name| Reverse(beside(name))),
+            Negative::Random => absent.shuffle(rng),
+            Negative::Popular => absent.sort_by_key(|name| Reverse(self.frequency.get(name))),
+            Negative::Adversarial => absent.sort_by_cached_key(|name| Reverse(beside(name))),
         }
         absent
     }
 }
 
+/// The letter decides, as in the original questions.
 fn with_article(name: &str) -> String {
     let vowel = name.starts_with(['a', 'e', 'i', 'o', 'u', 'A', 'E', 'I', 'O', 'U']);
     format!("{} {name}", if vowel { "an" } else { "a" })
@@ -255,15 +238,15 @@ mod tests {
         let splits = build(&data, &settings).unwrap();
         let no = |split| asked(&splits[&split], "0.png", "no");
         assert_eq!(
-            no(Split::Popular),
+            no(Negative::Popular),
             ["Is there an e4 in the image?", "Is there a f5 in the image?"]
         );
         assert_eq!(
-            no(Split::Adversarial),
+            no(Negative::Adversarial),
             ["Is there a g6 in the image?", "Is there a h7 in the image?"]
         );
         let yes = |split| asked(&splits[&split], "0.png", "yes");
-        assert_eq!(yes(Split::Random), yes(Split::Adversarial));
+        assert_eq!(yes(Negative::Random), yes(Negative::Adversarial));
         for lines in splits.values() {
             // The picture of two objects is not asked about.
             assert_eq!(lines.len(), 7 * 4);

@@ -5,8 +5,8 @@ use std::path::Path;
 use burn::{DType, Device, Int, Tensor, TensorData};
 use quintet_kernels::{mean_cross_entropy, mixed_precision};
 use quintet_nn::{
-    Embedding, KvCache, Layout, Linear, Params, Rope, Rows, Vars, attention_bias, mask::Visibility,
-    rope::Rotation,
+    Checkpoint, Embedding, KvCache, Layout, Linear, Params, Rope, Rows, Vars, attention_bias,
+    mask::Visibility, rope::Rotation,
 };
 
 use super::{
@@ -14,7 +14,7 @@ use super::{
     config::{DecoderConfig, OPT_POSITION_OFFSET},
     gguf::GgufCheckpoint,
 };
-use crate::{Result, multimodal::cross_entropy, source::Checkpoint};
+use crate::{Result, multimodal::cross_entropy};
 
 /// Tokens from which on products of quantised matrices go by panels.
 const MANY: usize = 16;

@@ -4,19 +4,19 @@ use std::fs;
 
 use burn::{Device, Tensor};
 use quintet_nn::{Params, Vars};
-use quintet_weights::Weights;
-
-use super::{Encoder, EncoderConfig, FeatureSelect, Stage};
-use crate::testing::{
+use quintet_testing::{
     assert_close, assert_gradient, assert_round_trip, backward, difference, golden, load, noise,
     save, scramble, tensor,
 };
+use quintet_weights::Weights;
+
+use super::{Encoder, EncoderConfig, FeatureSelect, Stage};
 
 fn random(config: &EncoderConfig) -> (Encoder, Params) {
     let vars = Vars::random(3, &Device::flex());
     let encoder = Encoder::new(&vars.at("vision_tower"), config).unwrap();
     let params = vars.finish().unwrap();
-    scramble(&params);
+    scramble(&params, 0.3);
     (encoder, params)
 }
 

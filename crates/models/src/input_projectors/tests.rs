@@ -4,13 +4,13 @@ use std::fs;
 
 use burn::Device;
 use quintet_nn::{Params, Vars};
-use quintet_weights::Weights;
-
-use super::{InputProjector, ProjectorConfig};
-use crate::testing::{
+use quintet_testing::{
     assert_close, assert_gradient, assert_round_trip, backward, difference, golden, load, noise,
     save, scramble, tensor,
 };
+use quintet_weights::Weights;
+
+use super::{InputProjector, ProjectorConfig};
 
 /// Tokens that every example can take.
 const TOKENS: usize = 8;
@@ -19,7 +19,7 @@ fn random(config: &ProjectorConfig) -> (InputProjector, Params) {
     let vars = Vars::random(5, &Device::flex());
     let projector = InputProjector::new(&vars.at("multi_modal_projector"), config).unwrap();
     let params = vars.finish().unwrap();
-    scramble(&params);
+    scramble(&params, 0.3);
     (projector, params)
 }
 

@@ -4,12 +4,12 @@ use std::{collections::BTreeMap, path::Path};
 
 use burn::{DType, Device};
 use quintet_data::formats::atomic;
-use quintet_nn::Vars;
+use quintet_nn::{Checkpoint, Vars};
 use quintet_weights::{SaveDType, save_safetensors};
 use serde_json::Value;
 
 use super::{Multimodal, MultimodalConfig};
-use crate::{Error, Result, backbones::Decoder, source::Checkpoint};
+use crate::{Error, Result, backbones::Decoder};
 
 impl Multimodal {
     /// Loads a model directory, or a GGUF file of a plain LLM.

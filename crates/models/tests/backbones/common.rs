@@ -3,11 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use burn::{DType, Device, Int, Tensor, TensorData};
-use quintet_models::{
-    backbones::{Decoder, DecoderConfig, Family, preset},
-    source::Checkpoint,
-};
-use quintet_nn::{Params, Rows, Vars};
+use quintet_models::backbones::{Decoder, DecoderConfig, Family, preset};
+use quintet_nn::{Checkpoint, Params, Rows, Vars};
 use quintet_weights::Weights;
 
 pub fn golden() -> PathBuf {

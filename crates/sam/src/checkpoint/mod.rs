@@ -9,7 +9,7 @@ mod transformers;
 use std::path::Path;
 
 use burn::{DType, Device};
-use quintet_nn::{Params, Vars};
+use quintet_nn::{Checkpoint, Params, Vars};
 use quintet_weights::Weights;
 
 use self::source::Source;
@@ -39,9 +39,10 @@ fn open(path: &Path) -> Result<(Source, SamConfig)> {
     if file.is_file() {
         let config = transformers::config(&read(&file)?)
             .map_err(|reason| Error::Config { path: file, reason })?;
-        return Ok((Source::new(path, weights, transformers::name), config));
+        return Ok((Source::new(Checkpoint::new(path, weights, transformers::name)), config));
     }
-    let source = Source::new(path, weights, |name, _| infer::keep(name).then(|| name.to_owned()));
+    let keep = |name: &str, _: &Weights| infer::keep(name).then(|| name.to_owned());
+    let source = Source::new(Checkpoint::new(path, weights, keep));
     let config =
         infer::config(&source).map_err(|reason| Error::Config { path: path.to_owned(), reason })?;
     Ok((source, config))

@@ -1,54 +1,39 @@
 //! A weight file as the networks read it.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    path::{Path, PathBuf},
-};
+use std::collections::BTreeSet;
 
-use quintet_nn::vars::TensorSource;
-use quintet_weights::Weights;
+use quintet_nn::{Checkpoint, vars::TensorSource};
 
 /// Added to variances by batch norms, as PyTorch does by default.
 const BATCH_EPS: f32 = 1e-5;
 /// The names of a batch norm, beside those of the convolution before it.
 const BATCH: [&str; 4] = ["bn.weight", "bn.bias", "bn.running_mean", "bn.running_var"];
+/// Of training, beside them.
+const COUNT: &str = "bn.num_batches_tracked";
 const CONVOLUTION: &str = "c.weight";
 const BIAS: &str = "c.bias";
 
 /// A weight file under the names that the networks use, with every batch norm folded into the
 /// convolution before it (Ioffe and Szegedy, 2015, Algorithm 2): at inference both are one map.
 pub struct Source {
-    path: PathBuf,
-    weights: Weights,
-    /// Network name to file name.
-    names: BTreeMap<String, String>,
+    file: Checkpoint,
     /// Where a batch norm is folded: `p` of `p.c.weight` and `p.bn.weight`, with a dot at its end.
     folded: BTreeSet<String>,
 }
 
 impl Source {
-    /// `rename` maps a file's name to the networks', or to `None` for a tensor to leave out; it is
-    /// given all names of the file.
-    pub fn new(
-        path: &Path,
-        weights: Weights,
-        rename: impl Fn(&str, &Weights) -> Option<String>,
-    ) -> Self {
-        let mut names: BTreeMap<String, String> = weights
-            .names()
-            .filter_map(|name| Some((rename(name, &weights)?, name.to_owned())))
-            .collect();
-        let mut folded = BTreeSet::new();
-        let places = names.keys().filter_map(|name| name.strip_suffix(CONVOLUTION));
-        for place in places.map(str::to_owned).collect::<Vec<_>>() {
-            let of_norm = BATCH.map(|name| format!("{place}{name}"));
-            if of_norm.iter().all(|name| names.contains_key(name)) {
-                of_norm.iter().for_each(|name| drop(names.remove(name)));
-                names.remove(&format!("{place}bn.num_batches_tracked"));
-                folded.insert(place);
-            }
-        }
-        Self { path: path.to_owned(), weights, names, folded }
+    /// Folds the batch norms of a file.
+    pub fn new(file: Checkpoint) -> Self {
+        let names: BTreeSet<String> = file.names().into_iter().collect();
+        let places = names.iter().filter_map(|name| name.strip_suffix(CONVOLUTION));
+        let has_norm = |place: &&str| BATCH.iter().all(|n| names.contains(&format!("{place}{n}")));
+        let folded = places.filter(has_norm).map(str::to_owned).collect();
+        Self { file, folded }
+    }
+
+    /// Whether a tensor of the file is part of a folded batch norm.
+    fn is_folded(&self, name: &str) -> bool {
+        BATCH.iter().chain(&[COUNT]).any(|part| self.place(name, part).is_some())
     }
 
     /// `p` of `p.c.weight`, if a batch norm is folded there.
@@ -58,7 +43,7 @@ impl Source {
 
     /// Gain and shift of each channel of a folded batch norm.
     fn norm(&self, place: &str) -> quintet_nn::Result<(Vec<f32>, Vec<f32>)> {
-        let read = |name: &str| self.weights.f32(&format!("{place}{name}"));
+        let read = |name: &str| self.file.read(&format!("{place}{name}"));
         let [weight, bias, mean, variance] = BATCH;
         let (weight, variance) = (read(weight)?, read(variance)?);
         let gain: Vec<f32> =
@@ -71,31 +56,30 @@ impl Source {
 
 impl TensorSource for Source {
     fn describe(&self) -> String {
-        self.path.display().to_string()
+        self.file.describe()
     }
 
     fn names(&self) -> Vec<String> {
         let biases = self.folded.iter().map(|place| format!("{place}{BIAS}"));
-        self.names.keys().cloned().chain(biases).collect()
+        let own = self.file.names().into_iter().filter(|name| !self.is_folded(name));
+        own.chain(biases).collect()
     }
 
     fn shape(&self, name: &str) -> Option<Vec<usize>> {
-        let shape = |name: &str| Some(self.weights.info(name)?.shape.clone());
         if let Some(place) = self.place(name, BIAS) {
             // The norm is as wide as the convolution, or it is not this convolution's.
-            let channels = shape(&format!("{place}{CONVOLUTION}"))?.first().copied()?;
-            let same = |name| shape(&format!("{place}{name}")) == Some(vec![channels]);
+            let channels = self.file.shape(&format!("{place}{CONVOLUTION}"))?.first().copied()?;
+            let same = |name| self.file.shape(&format!("{place}{name}")) == Some(vec![channels]);
             return BATCH.into_iter().all(same).then(|| vec![channels]);
         }
-        shape(self.names.get(name)?)
+        self.file.shape(name).filter(|_| !self.is_folded(name))
     }
 
     fn read(&self, name: &str) -> quintet_nn::Result<Vec<f32>> {
         if let Some(place) = self.place(name, BIAS) {
             return Ok(self.norm(place)?.1);
         }
-        let file_name = self.names.get(name).map_or(name, String::as_str);
-        let mut values = self.weights.f32(file_name)?;
+        let mut values = self.file.read(name)?;
         if let Some(place) = self.place(name, CONVOLUTION) {
             let (gain, _) = self.norm(place)?;
             let channel = values.len() / gain.len().max(1);

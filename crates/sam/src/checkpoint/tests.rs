@@ -3,13 +3,14 @@
 use std::{fs, path::Path};
 
 use burn::Device;
-use quintet_nn::{Vars, vars::TensorSource};
-use quintet_weights::{SaveDType, Weights, save_safetensors};
+use quintet_nn::{Checkpoint, Vars, vars::TensorSource};
+use quintet_testing::{golden, save};
+use quintet_weights::{SaveDType, save_safetensors};
 
 use super::{load, source::Source};
 use crate::{
     Sam, SamConfig,
-    testing::{examples, golden, random, save},
+    testing::{examples, random},
 };
 
 fn write(path: &Path, tensors: &[(&str, &[usize], Vec<f32>)]) {
@@ -37,8 +38,7 @@ fn a_folded_norm_is_the_norm_after_the_convolution() {
             ("b.c.bias", &[1], vec![4.0]),
         ],
     );
-    let weights = Weights::open(&path).unwrap();
-    let source = Source::new(&path, weights, |name, _| Some(name.to_owned()));
+    let source = Source::new(Checkpoint::open(&path, |name| Some(name.to_owned())).unwrap());
     let mut names = source.names();
     names.sort();
     assert_eq!(names, ["a.c.bias", "a.c.weight", "b.c.bias", "b.c.weight"]);

@@ -185,7 +185,7 @@ mod tests {
     };
 
     use super::{super::runs::tests::area, *};
-    use crate::testing::noise;
+    use quintet_testing::noise;
 
     fn resize(x: Tensor<4>, [width, height]: [usize; 2]) -> Tensor<4> {
         let options = InterpolateOptions::new(InterpolateMode::Bilinear)

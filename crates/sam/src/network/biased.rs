@@ -90,7 +90,7 @@ fn fused(parts: [Tensor<4>; 3], bias: Tensor<3>) -> Tensor<4> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{assert_close, noise};
+    use quintet_testing::{assert_close, noise};
 
     #[test]
     fn both_ways_attend_alike() {

@@ -43,7 +43,7 @@ pub fn join(windows: Tensor<3>, side: usize, [b, h, w]: [usize; 3]) -> Tensor<4>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{difference, noise};
+    use quintet_testing::{difference, noise};
 
     #[test]
     fn windows_joined_are_the_image() {

@@ -4,12 +4,13 @@ use std::fs;
 
 use burn::{Device, Tensor};
 use quintet_nn::param::ParamCell;
+use quintet_testing::{assert_close, difference, golden, noise, save, tensor};
 use quintet_weights::Weights;
 
 use crate::{
     Sam, SamConfig, load,
     network::{Decoded, Masks, PlacedPoint, PointKind},
-    testing::{assert_close, difference, examples, golden, noise, random, save, tensor},
+    testing::{examples, random},
 };
 
 /// Three prompts of two points and a box.

@@ -1,6 +1,6 @@
 //! Samples as files, whole or not at all.
 
-use std::{fs, path::Path};
+use std::{borrow::Cow, fs, path::Path};
 
 use quintet_data::{
     formats::{
@@ -32,7 +32,7 @@ pub fn write_parquet(
 }
 
 /// Writes samples in LLaVA's layout into a new folder: `samples.json`, and `images/000000.png`, …
-/// for pictures that are not files already. Returns their number.
+/// with copies of pictures that are files. Returns their number.
 ///
 /// Pictures are written as they come; conversations are held until the end.
 ///
@@ -57,13 +57,11 @@ pub fn write_llava(
     for sample in samples {
         let mut sample = sample?;
         for medium in &mut sample.media {
-            if let Some((bytes, extension)) = encoded(medium)? {
-                let name = format!("images/{pictures:06}.{extension}");
-                let path = part.path().join(name);
-                atomic::write_bytes(&path, &bytes)?;
-                *medium = Media::File(path);
-                pictures += 1;
-            }
+            let (bytes, extension) = encoded(medium)?;
+            let path = part.path().join(format!("images/{pictures:06}.{extension}"));
+            atomic::write_bytes(&path, &bytes)?;
+            *medium = Media::File(path);
+            pictures += 1;
         }
         written.push(sample);
     }
@@ -75,20 +73,24 @@ pub fn write_llava(
     Ok(written.len())
 }
 
-/// A picture that is not a file as one, and the file's extension.
-fn encoded(medium: &Media) -> Result<Option<(Vec<u8>, &'static str)>> {
+/// A picture as a file, and the file's extension.
+fn encoded(medium: &Media) -> Result<(Cow<'_, [u8]>, &'static str)> {
+    let extension = |bytes: &[u8]| {
+        let format = image::guess_format(bytes).ok();
+        format.and_then(|format| format.extensions_str().first().copied()).unwrap_or("bin")
+    };
     match medium {
-        Media::File(_) => Ok(None),
-        Media::Bytes(bytes) => {
-            let format = image::guess_format(bytes).ok();
-            let extension = format.and_then(|format| format.extensions_str().first().copied());
-            Ok(Some((bytes.to_vec(), extension.unwrap_or("bin"))))
+        Media::File(path) => {
+            let bytes = fs::read(path).map_err(Error::io(path))?;
+            let extension = extension(&bytes);
+            Ok((bytes.into(), extension))
         }
+        Media::Bytes(bytes) => Ok((Cow::Borrowed(bytes), extension(bytes))),
         Media::Image(image) => {
             let (_, bytes) = Encoding::Png.encode(image).map_err(|reason| {
                 quintet_data::Error::Media { path: "picture in memory".into(), reason }
             })?;
-            Ok(Some((bytes, "png")))
+            Ok((bytes.into(), "png"))
         }
     }
 }

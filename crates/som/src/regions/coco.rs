@@ -34,8 +34,12 @@ impl CocoFile {
     /// # Errors
     /// See [`Coco::load`].
     pub fn load(path: impl AsRef<Path>, crowds: bool) -> Result<Self> {
-        let path = path.as_ref().to_owned();
-        let coco = Coco::load(&path)?;
+        let path = path.as_ref();
+        Ok(Self::new(path, Coco::load(path)?, crowds))
+    }
+
+    /// The annotations of a file that was read; `path` is for messages.
+    pub fn new(path: &Path, coco: Coco, crowds: bool) -> Self {
         let mut by_image: HashMap<u64, Vec<Annotation>> = HashMap::new();
         for annotation in coco.annotations {
             by_image.entry(annotation.image_id).or_default().push(annotation);
@@ -46,7 +50,7 @@ impl CocoFile {
         });
         let pictures = Named::new(pictures);
         let names = coco.categories.into_iter().map(|category| (category.id, category.name));
-        Ok(Self { path, pictures, names: names.collect(), crowds })
+        Self { path: path.to_owned(), pictures, names: names.collect(), crowds }
     }
 }
 

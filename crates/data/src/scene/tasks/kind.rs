@@ -68,7 +68,7 @@ impl std::fmt::Display for TaskKind {
 
 /// How the absent object of a presence question was chosen (POPE, Li et al., EMNLP 2023,
 /// section 5.1).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Negative {
     /// Any name.
@@ -82,4 +82,13 @@ pub enum Negative {
 impl Negative {
     /// Every choice.
     pub const ALL: [Negative; 3] = [Negative::Random, Negative::Popular, Negative::Adversarial];
+
+    /// Its name in files.
+    pub fn key(self) -> &'static str {
+        match self {
+            Negative::Random => "random",
+            Negative::Popular => "popular",
+            Negative::Adversarial => "adversarial",
+        }
+    }
 }

@@ -1,25 +1,19 @@
 //! Pictures with COCO annotations.
 
 use std::{
-    fs::File,
-    io::BufReader,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
 use quintet_data::{
-    formats::coco::{Category, CocoImage},
+    formats::coco::{Coco, CocoImage},
     media,
     sample::Media,
 };
-use serde::Deserialize;
 
 use super::Pictures;
 use crate::{
-    listing::{
-        error::{Error, Result},
-        item::MarkedPicture,
-    },
+    listing::{error::Result, item::MarkedPicture},
     marks::{Marker, Options},
     regions::{CocoFile, Source},
 };
@@ -33,29 +27,19 @@ pub struct CocoPictures {
     marker: Marker,
 }
 
-/// What the file says besides its annotations.
-#[derive(Deserialize)]
-struct Contents {
-    images: Vec<CocoImage>,
-    categories: Vec<Category>,
-}
-
 impl CocoPictures {
     /// Opens an annotation file; its pictures are in `folder`. Crowds are not marked.
     ///
     /// # Errors
     /// The file is not one of COCO annotations, or an option of the marks makes no sense.
     pub fn open(annotations: &Path, folder: &Path, marks: Options) -> Result<Self> {
-        let regions = CocoFile::load(annotations, false)?;
-        let file = File::open(annotations).map_err(Error::io(annotations))?;
-        let contents: Contents = serde_json::from_reader(BufReader::new(file)).map_err(|e| {
-            quintet_data::Error::Config { path: annotations.to_owned(), reason: e.to_string() }
-        })?;
+        let coco = Coco::load(annotations)?;
+        let names = coco.categories.iter().map(|category| category.name.clone());
         Ok(Self {
             folder: folder.to_owned(),
-            images: contents.images,
-            names: contents.categories.into_iter().map(|category| category.name).collect(),
-            regions,
+            images: coco.images.clone(),
+            names: names.collect(),
+            regions: CocoFile::new(annotations, coco, false),
             marker: Marker::new(marks)?,
         })
     }

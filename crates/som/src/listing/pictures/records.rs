@@ -34,14 +34,6 @@ struct Entry {
     record: PathBuf,
 }
 
-impl Entry {
-    /// The file as it is, so that a dataset holds a copy of it.
-    fn bytes(&self) -> Result<Media> {
-        let bytes = fs::read(&self.picture).map_err(Error::io(&self.picture))?;
-        Ok(Media::Bytes(bytes.into()))
-    }
-}
-
 impl RecordedPictures {
     /// Finds the records below one folder and their pictures below another, which may be the same.
     ///
@@ -84,7 +76,7 @@ impl RecordedPictures {
     /// There is no such picture, or its record cannot be read.
     pub fn tagged(&self, i: usize) -> Result<Tagged> {
         let entry = self.entry(i)?;
-        Ok(Tagged::new(entry.id.clone(), entry.bytes()?, &read(&entry.record)?))
+        Ok(Tagged::new(entry.id.clone(), Media::File(entry.picture.clone()), &read(&entry.record)?))
     }
 
     fn entry(&self, i: usize) -> Result<&Entry> {
@@ -109,8 +101,14 @@ impl Pictures for RecordedPictures {
     fn marked(&self, i: usize) -> Result<MarkedPicture> {
         let entry = self.entry(i)?;
         let marks = read(&entry.record)?;
-        MarkedPicture::new(entry.id.clone(), entry.bytes()?, &marks, Vec::new(), |_| None)
-            .map_err(|reason| malformed(&entry.record, reason))
+        MarkedPicture::new(
+            entry.id.clone(),
+            Media::File(entry.picture.clone()),
+            &marks,
+            Vec::new(),
+            |_| None,
+        )
+        .map_err(|reason| malformed(&entry.record, reason))
     }
 
     fn names(&self) -> Vec<String> {

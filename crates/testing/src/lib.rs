@@ -1,4 +1,5 @@
-//! What the conformance and parity tests of all parts share.
+//! What the conformance and parity tests of all crates with networks share. Nothing here is part of
+//! the program, so that it may panic.
 
 use std::{
     collections::BTreeMap,
@@ -6,76 +7,74 @@ use std::{
 };
 
 use burn::{DType, Device, Gradients, Tensor, TensorData};
-use quintet_nn::{Params, Vars, param::ParamCell};
+use quintet_nn::{Checkpoint, Params, Vars, param::ParamCell};
 use quintet_weights::{SaveDType, Weights, save_safetensors};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::source::Checkpoint;
-
 /// The committed golden files of a topic, or freshly made ones.
-pub(crate) fn golden(topic: &str) -> PathBuf {
+pub fn golden(topic: &str) -> PathBuf {
     let committed = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../golden");
     std::env::var_os("QUINTET_GOLDEN").map_or(committed, PathBuf::from).join(topic)
 }
 
 /// The parameters of a checkpoint, all of which must be taken.
-pub(crate) fn load(path: &Path) -> Vars {
+pub fn load(path: &Path) -> Vars {
     let checkpoint = Checkpoint::open(path, |name| Some(name.to_owned())).unwrap();
     Vars::load(checkpoint, &Device::flex(), DType::F32)
 }
 
 /// Writes the parameters under their names.
-pub(crate) fn save(params: &Params, path: &Path) {
+pub fn save(params: &Params, path: &Path) {
     let tensors = params.iter().map(|cell| (cell.name(), cell.shape(), cell.to_f32()));
     save_safetensors(path, tensors, SaveDType::F32, &BTreeMap::new()).unwrap();
 }
 
 /// One tensor of a file.
-pub(crate) fn tensor<const D: usize>(weights: &Weights, name: &str) -> Tensor<D> {
+pub fn tensor<const D: usize>(weights: &Weights, name: &str) -> Tensor<D> {
     let shape = weights.info(name).unwrap_or_else(|| panic!("no '{name}'")).shape.clone();
     Tensor::from_data(TensorData::new(weights.f32(name).unwrap(), shape), &Device::flex())
 }
 
 /// Values between -2 and 2, the same for the same seed.
-pub(crate) fn noise<const D: usize>(seed: u64, shape: [usize; D]) -> Tensor<D> {
+pub fn noise<const D: usize>(seed: u64, shape: [usize; D]) -> Tensor<D> {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let values: Vec<f32> =
         (0..shape.iter().product()).map(|_| rng.random_range(-2.0..2.0)).collect();
     Tensor::from_data(TensorData::new(values, shape), &Device::flex())
 }
 
-/// Values drawn anew for every parameter, so that no one or zero that it starts with hides a
-/// mistake.
-pub(crate) fn scramble(params: &Params) {
+/// Values within twice `spread` of where they usually are, drawn anew for every parameter, so that no
+/// one or zero that it starts with hides a mistake.
+pub fn scramble(params: &Params, spread: f32) {
     for (seed, cell) in (0..).zip(params.iter()) {
         let gain = cell.shape().len() == 1 && cell.name().ends_with("weight");
         let centre = if gain { 1.0 } else { 0.0 };
-        cell.set(noise(seed, [cell.len()]).mul_scalar(0.3).add_scalar(centre));
+        cell.set(noise(seed, [cell.len()]).mul_scalar(spread).add_scalar(centre));
     }
 }
 
 /// Largest difference of two tensors of one shape.
-pub(crate) fn difference<const D: usize>(a: &Tensor<D>, b: &Tensor<D>) -> f32 {
+pub fn difference<const D: usize>(a: &Tensor<D>, b: &Tensor<D>) -> f32 {
     assert_eq!(a.dims(), b.dims());
     (a.clone() - b.clone()).abs().max().into_scalar()
 }
 
 /// The parity law.
-pub(crate) fn assert_close<const D: usize>(found: Tensor<D>, expected: Tensor<D>, what: &str) {
+pub fn assert_close<const D: usize>(found: Tensor<D>, expected: Tensor<D>, what: &str) {
     let error = difference(&found, &expected);
     assert!(error <= 1e-4, "{what}: off by {error}");
 }
 
 /// Gradients of a sum with random weights, which no symmetry cancels.
-pub(crate) fn backward<const D: usize>(output: Tensor<D>) -> Gradients {
+pub fn backward<const D: usize>(output: Tensor<D>) -> Gradients {
     let weights = noise(99, output.dims());
     (output * weights).sum().backward()
 }
 
 /// The law of trainable things: a parameter has a finite gradient, not zero, exactly if `reached`.
-pub(crate) fn assert_gradient(cell: &ParamCell, grads: &mut Gradients, reached: bool, what: &str) {
+pub fn assert_gradient(cell: &ParamCell, grads: &mut Gradients, reached: bool, what: &str) {
     let name = cell.name();
     let Some(grad) = cell.take_grad(grads) else {
         assert!(!reached, "{what}: '{name}' got no gradient");
@@ -92,7 +91,7 @@ pub(crate) fn assert_gradient(cell: &ParamCell, grads: &mut Gradients, reached: 
 }
 
 /// Written and read again, a configuration is the same.
-pub(crate) fn assert_round_trip<T>(config: &T)
+pub fn assert_round_trip<T>(config: &T)
 where
     T: Serialize + DeserializeOwned + PartialEq + std::fmt::Debug,
 {

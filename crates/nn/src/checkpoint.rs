@@ -5,10 +5,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use quintet_nn::vars::TensorSource;
 use quintet_weights::{Raw, Weights};
 
-use crate::Result;
+use crate::{Result, vars::TensorSource};
 
 /// A weight file whose tensors may go by other names in the model.
 pub struct Checkpoint {
@@ -27,10 +26,18 @@ impl Checkpoint {
     /// # Errors
     /// If the file cannot be read.
     pub fn open(path: &Path, rename: impl Fn(&str) -> Option<String>) -> Result<Self> {
-        let weights = Weights::open(path)?;
-        let names =
-            weights.names().filter_map(|name| Some((rename(name)?, name.to_owned()))).collect();
-        Ok(Self { path: path.to_owned(), weights, names })
+        Ok(Self::new(path, Weights::open(path)?, |name, _| rename(name)))
+    }
+
+    /// A file that is open already, with a `rename` that may look into it.
+    pub fn new(
+        path: &Path,
+        weights: Weights,
+        rename: impl Fn(&str, &Weights) -> Option<String>,
+    ) -> Self {
+        let rename = |name: &str| Some((rename(name, &weights)?, name.to_owned()));
+        let names = weights.names().filter_map(rename).collect();
+        Self { path: path.to_owned(), weights, names }
     }
 }
 
@@ -47,7 +54,7 @@ impl TensorSource for Checkpoint {
         Some(self.weights.info(self.names.get(name)?)?.shape.clone())
     }
 
-    fn read(&self, name: &str) -> quintet_nn::Result<Vec<f32>> {
+    fn read(&self, name: &str) -> Result<Vec<f32>> {
         let file_name = self.names.get(name).map_or(name, String::as_str);
         Ok(self.weights.f32(file_name)?)
     }
