@@ -48,6 +48,8 @@ enum Command {
     Preflight(commands::preflight::Args),
     /// Measure a model on the scene tasks
     Eval(commands::eval::Args),
+    /// Ask a model the questions of a public benchmark, and score the answers
+    Benchmark(commands::benchmark::Args),
     /// Write a model's scores of every next token to a file
     Logits(commands::logits::Args),
     /// Write the encoder's and the projector's features of a picture to a file
@@ -70,6 +72,7 @@ impl Command {
             Self::Train(args) => commands::train::run(args),
             Self::Preflight(args) => commands::preflight::run(args),
             Self::Eval(args) => commands::eval::run(args),
+            Self::Benchmark(args) => commands::benchmark::run(args),
             Self::Logits(args) => commands::logits::run(args),
             Self::Features(args) => commands::features::run(args),
             Self::Probe(args) => commands::probe::run(args),

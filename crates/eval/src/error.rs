@@ -11,9 +11,15 @@ pub enum Error {
     /// A scene or a conversation could not be made.
     #[error(transparent)]
     Data(#[from] quintet_data::Error),
-    /// A scene could not be marked or listed.
+    /// A scene could not be marked.
+    #[error(transparent)]
+    Mark(#[from] quintet_som::Error),
+    /// A scene could not be listed.
     #[error(transparent)]
     Listing(#[from] quintet_som::listing::Error),
+    /// An endpoint gave no answer.
+    #[error(transparent)]
+    Endpoint(#[from] quintet_endpoint::Error),
     /// A model's file could not be read for the receipt.
     #[error(transparent)]
     Hub(#[from] quintet_hub::Error),
@@ -60,6 +66,24 @@ pub enum Error {
         id: String,
         /// Why, and what to do.
         reason: String,
+    },
+    /// Question after question got no answer.
+    #[error("{count} questions in a row got no answer; the last: {last}")]
+    GaveUp {
+        /// How many.
+        count: usize,
+        /// Why.
+        last: Box<Error>,
+    },
+    /// The user stopped the asking.
+    #[error("stopped; {done} of {total} answers are in {path}, run it again to go on")]
+    StoppedAsking {
+        /// Questions with an answer.
+        done: usize,
+        /// All questions.
+        total: usize,
+        /// Where answers are kept.
+        path: PathBuf,
     },
     /// Settings that measure nothing.
     #[error("evaluation: {0}")]

@@ -50,14 +50,14 @@ pub struct Environment {
 }
 
 impl<S, T> Receipt<S, T> {
-    /// The receipt of `scores` of the model at `path`, a folder or one file; `data` says in words
-    /// what it was asked about.
+    /// The receipt of `scores` of the model at `path`, a folder or one file, if it is on this machine;
+    /// `data` says in words what it was asked about.
     ///
     /// # Errors
     /// If a file of the model cannot be read.
     pub fn new(
         model: &str,
-        path: &Path,
+        path: Option<&Path>,
         device: &str,
         data: String,
         settings: S,
@@ -66,7 +66,7 @@ impl<S, T> Receipt<S, T> {
     ) -> Result<Self> {
         Ok(Self {
             model: model.to_owned(),
-            files: digests(path)?,
+            files: path.map(digests).transpose()?.unwrap_or_default(),
             data,
             settings,
             environment: Environment::here(device),
@@ -141,7 +141,8 @@ mod tests {
         }
         let settings = Settings::new(&[Style::Noto]);
         let (data, scores) = (settings.describe(), Scores::default());
-        let receipt = Receipt::new("here", dir.path(), "cpu", data, settings, 1.5, scores).unwrap();
+        let receipt =
+            Receipt::new("here", Some(dir.path()), "cpu", data, settings, 1.5, scores).unwrap();
         let names: Vec<_> = receipt.files.keys().map(String::as_str).collect();
         assert_eq!(names, ["config.json", "model.safetensors"]);
         // The digest of "{}".

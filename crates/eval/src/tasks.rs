@@ -14,6 +14,10 @@ use quintet_data::{
     },
 };
 use quintet_models::{Multimodal, Processor, multimodal::Row};
+use quintet_som::{
+    marks::{Marker, Options},
+    regions::Found,
+};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use serde::Serialize;
@@ -35,6 +39,10 @@ pub struct Settings {
     pub batch: usize,
     /// Longest answer, in tokens.
     pub max_tokens: usize,
+    /// How objects are marked before anything is asked about them, if they are: *List Items One by
+    /// One*, the rows "-T" of Table 3.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub marks: Option<Options>,
 }
 
 impl Settings {
@@ -47,6 +55,7 @@ impl Settings {
             seed: 2024,
             batch: 32,
             max_tokens: 40,
+            marks: None,
         }
     }
 
@@ -54,10 +63,11 @@ impl Settings {
     pub fn describe(&self) -> String {
         let styles: Vec<&str> = self.spec.styles.iter().map(|style| style.key()).collect();
         format!(
-            "{} scenes of {} px in style {}, canonical questions, at most {} of a kind each",
+            "{} scenes of {} px in style {}{}, canonical questions, at most {} of a kind each",
             self.scenes,
             self.spec.size,
             styles.join(" "),
+            if self.marks.is_some() { " with marked objects" } else { "" },
             self.per_kind
         )
     }
@@ -102,6 +112,7 @@ pub fn evaluate(
 ) -> Result<Scores> {
     settings.check(model, sprites)?;
     let asker = Asker::new(sprites, Phrasing::Canonical);
+    let marker = settings.marks.clone().map(Marker::new).transpose()?;
     let asking = Asking { model, processor, settings };
     let mut scores = Scores::default();
     progress.set_length(settings.scenes as u64);
@@ -113,7 +124,11 @@ pub fn evaluate(
         let mut rng = ChaCha8Rng::seed_from_u64(settings.seed);
         rng.set_stream(index);
         let questions = asker.questions(&scene, settings.per_kind, &mut rng);
-        let picture = Media::Image(Arc::new(scene.image));
+        let image = match &marker {
+            Some(marker) => marker.mark(&scene.image, &Found::from(&scene).regions)?.image,
+            None => scene.image,
+        };
+        let picture = Media::Image(Arc::new(image));
         for questions in questions.chunks(settings.batch) {
             let answers = asking.answers(index, &picture, questions)?;
             for (question, answer) in questions.iter().zip(&answers) {

@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use quintet_eval::{Receipt, Settings, evaluate};
+use quintet_som::marks::Options;
 
 use crate::{interrupt::Interrupt, measuring::MeasureArgs, progress};
 
@@ -19,6 +20,9 @@ pub struct Args {
     /// Questions answered at a time
     #[arg(long, value_name = "N", default_value_t = 32)]
     batch: usize,
+    /// Mark every object with a tag before anything is asked
+    #[arg(long)]
+    tagged: bool,
 }
 
 /// Measures a model on the scene tasks.
@@ -28,6 +32,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         per_kind: args.per_kind,
         seed: args.measure.seed,
         batch: args.batch,
+        marks: args.tagged.then(Options::default),
         ..Settings::new(&args.measure.styles)
     };
     let (loaded, sprites) = args.measure.open()?;
@@ -40,7 +45,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     let (data, seconds) = (settings.describe(), started.elapsed().as_secs_f64());
     args.measure.tell(&Receipt::new(
         &loaded.name,
-        &loaded.path,
+        Some(&loaded.path),
         loaded.device,
         data,
         settings,

@@ -1,6 +1,7 @@
 //! The commands, one file each.
 
 pub mod ask;
+pub mod benchmark;
 pub mod chat;
 pub mod data;
 pub mod eval;

@@ -1,17 +1,13 @@
 //! `som build`, `som detect`, `som eval` and `probe`.
 
-use std::{
-    fs,
-    io::{BufRead, BufReader, Read, Write},
-    net::TcpListener,
-    path::Path,
-    process::Stdio,
-    thread,
-};
+use std::{fs, path::Path, process::Stdio};
 
 use serde_json::{Value, json};
 
-use crate::program::{fails_with, json, quintet, succeeds, text};
+use crate::{
+    endpoint::endpoint,
+    program::{fails_with, json, quintet, succeeds, text},
+};
 
 const DEMO: &str = "assets/demo.png";
 
@@ -92,43 +88,12 @@ fn scenes_and_annotations_are_marked_on_the_way() {
 /// An endpoint that lists the marks it is asked about, each as `thing TAG`; the first answer is no
 /// listing.
 fn teacher() -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("http://{}/v1", listener.local_addr().unwrap());
-    thread::spawn(move || {
-        for (number, stream) in listener.incoming().enumerate() {
-            let mut stream = BufReader::new(stream.unwrap());
-            let mut length = 0;
-            loop {
-                let mut line = String::new();
-                stream.read_line(&mut line).unwrap();
-                if let Some(value) = line.to_lowercase().strip_prefix("content-length:") {
-                    length = value.trim().parse().unwrap();
-                }
-                if line.trim().is_empty() {
-                    break;
-                }
-            }
-            let mut body = vec![0; length];
-            stream.read_exact(&mut body).unwrap();
-            let body: Value = serde_json::from_slice(&body).unwrap();
-            let asked = body["messages"].to_string();
-            let tags =
-                asked.rsplit("numbers ").find_map(|rest| rest.split_once(". List")).unwrap().0;
-            let lines: Vec<_> = tags.split(", ").map(|tag| format!("{tag}. thing {tag}")).collect();
-            let said = if number == 0 { "I see nothing.".into() } else { lines.join("\n") };
-            let answer = json!({
-                "choices": [{ "message": { "role": "assistant", "content": said } }],
-                "usage": { "prompt_tokens": 10, "completion_tokens": 5 },
-            })
-            .to_string();
-            let head = format!(
-                "HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
-                answer.len()
-            );
-            stream.get_mut().write_all((head + &answer).as_bytes()).unwrap();
-        }
-    });
-    url
+    endpoint(|number, body| {
+        let asked = body["messages"].to_string();
+        let tags = asked.rsplit("numbers ").find_map(|rest| rest.split_once(". List")).unwrap().0;
+        let lines: Vec<_> = tags.split(", ").map(|tag| format!("{tag}. thing {tag}")).collect();
+        if number == 0 { "I see nothing.".into() } else { lines.join("\n") }
+    })
 }
 
 #[test]

@@ -1,9 +1,11 @@
 //! The binary, as a person or a script meets it.
 
 mod answers;
+mod benchmarks;
 mod broken;
 mod datasets;
 mod disk;
+mod endpoint;
 mod listing;
 mod marks;
 mod program;

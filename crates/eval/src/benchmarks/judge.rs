@@ -1,18 +1,10 @@
 //! Judges: models that grade free answers.
 
-use std::{
-    collections::HashMap,
-    fs::File,
-    io::Write,
-    path::{Path, PathBuf},
-    sync::{Mutex, PoisonError},
-};
+use std::path::Path;
 
-use quintet_data::formats::atomic;
-use quintet_hub::digest::Hasher;
-use serde_json::{Value, json};
+use serde_json::json;
 
-use super::files;
+use super::journal::{self, Journal};
 use crate::{Error, Result};
 
 /// What a judge is asked.
@@ -37,10 +29,7 @@ pub struct JudgePrompt {
 impl JudgePrompt {
     /// SHA-256 of everything that decides the reply, but for the model that is asked.
     pub fn digest(&self) -> String {
-        let text = json!([self.system, self.user, self.temperature, self.max_tokens]).to_string();
-        let mut hasher = Hasher::default();
-        hasher.update(text.as_bytes());
-        hasher.finish()
+        journal::digest(&json!([self.system, self.user, self.temperature, self.max_tokens]))
     }
 }
 
@@ -60,17 +49,8 @@ pub trait Judge: Send + Sync {
 /// very prompt. A line without it counts for any prompt of its item and attempt; so do the reviews
 /// that LLaVA's scripts write (`{"question_id", "content"}`). Without `attempt` it is the first.
 pub struct RecordedReplies<'a> {
-    path: PathBuf,
     judge: Option<&'a dyn Judge>,
-    kept: Mutex<Kept>,
-}
-
-/// Item, attempt and the digest of the prompt, if it is known.
-type Key = (String, usize, Option<String>);
-
-struct Kept {
-    replies: HashMap<Key, String>,
-    file: Option<File>,
+    journal: Journal,
 }
 
 impl<'a> RecordedReplies<'a> {
@@ -81,74 +61,27 @@ impl<'a> RecordedReplies<'a> {
     /// The file cannot be read, or a row is malformed. A last line that a killed process cut short
     /// is removed.
     pub fn open(path: &Path, judge: Option<&'a dyn Judge>) -> Result<Self> {
-        let io = |source| Error::Io { path: path.to_owned(), source };
-        let text = if path.exists() { files::text(path)? } else { String::new() };
-        let whole = match text.rfind('\n').map_or(0, |at| at + 1) {
-            start if files::row(&text[start..]).is_ok() => text.len(),
-            start => start,
-        };
-        let replies = files::lines(path, &text[..whole], |line| {
-            let row = files::row(line)?;
-            let attempt = match row.get("attempt") {
-                None => 0,
-                Some(value) => value.as_u64().ok_or("\"attempt\" is no whole number")?,
-            };
-            let digest = row.get("prompt").and_then(Value::as_str).map(str::to_owned);
-            let id = files::field(&row, &["question_id", "id"])?;
-            Ok(((id, attempt as usize, digest), files::field(&row, &["reply", "content"])?))
-        })?;
-        let file = match judge {
-            None => None,
-            Some(_) => {
-                if whole < text.len() {
-                    atomic::write_bytes(path, &text.as_bytes()[..whole])?;
-                }
-                let mut file = File::options().create(true).append(true).open(path).map_err(io)?;
-                if whole > 0 && !text[..whole].ends_with('\n') {
-                    file.write_all(b"\n").map_err(io)?;
-                }
-                Some(file)
-            }
-        };
-        let kept = Kept { replies: replies.into_iter().collect(), file };
-        Ok(Self { path: path.to_owned(), judge, kept: Mutex::new(kept) })
-    }
-
-    fn kept(&self) -> std::sync::MutexGuard<'_, Kept> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+        let journal = Journal::open(path, &["reply", "content"], judge.is_some())?;
+        Ok(Self { judge, journal })
     }
 }
 
 impl Judge for RecordedReplies<'_> {
     fn judge(&self, prompt: &JudgePrompt) -> Result<String> {
         let digest = prompt.digest();
-        let key = |digest| (prompt.id.clone(), prompt.attempt, digest);
-        let found = {
-            let kept = self.kept();
-            let reply = kept.replies.get(&key(Some(digest.clone())));
-            reply.or_else(|| kept.replies.get(&key(None))).cloned()
-        };
-        if let Some(reply) = found {
+        if let Some(reply) = self.journal.get(&prompt.id, prompt.attempt, &digest) {
             return Ok(reply);
         }
         let judge = self.judge.ok_or_else(|| Error::Judge {
             id: prompt.id.clone(),
             reason: format!(
                 "{} has no reply to this prompt (attempt {}), and there is no judge to ask",
-                self.path.display(),
+                self.journal.path().display(),
                 prompt.attempt
             ),
         })?;
         let reply = judge.judge(prompt)?;
-        let line = json!({
-            "id": prompt.id, "attempt": prompt.attempt, "prompt": digest, "reply": reply
-        });
-        let mut kept = self.kept();
-        if let Some(file) = &mut kept.file {
-            file.write_all(format!("{line}\n").as_bytes())
-                .map_err(|source| Error::Io { path: self.path.clone(), source })?;
-        }
-        kept.replies.insert(key(Some(digest)), reply.clone());
+        self.journal.put(&prompt.id, prompt.attempt, &digest, &reply)?;
         Ok(reply)
     }
 }

@@ -41,6 +41,10 @@ impl Benchmark for LlavaBench {
         )
     }
 
+    fn needs_judge(&self) -> bool {
+        true
+    }
+
     fn differences(&self) -> &'static [&'static str] {
         &["the judge is gpt-4-0314 at temperature 0.2 with a system message, in lmms-eval \
              gpt-4o-2024-11-20 at temperature 0 without"]

@@ -40,6 +40,10 @@ impl Benchmark for MmVet {
         mode.of("MM-Vet's mm-vet_evaluator.ipynb, one run", "lmms-eval 0.7.3, task mmvet")
     }
 
+    fn needs_judge(&self) -> bool {
+        true
+    }
+
     fn differences(&self) -> &'static [&'static str] {
         &[
             "lmms-eval asks the model to \"think step by step\" before the question",

@@ -8,15 +8,19 @@
 //! A benchmark is one file here and one line in [`BENCHMARKS`].
 
 pub mod answers;
+pub mod ask;
 mod files;
+mod journal;
 pub mod judge;
 mod llava;
+mod local;
 mod mm_vet;
 mod mme;
 pub mod outcome;
 mod pope;
 pub mod pope_from_coco;
 mod python;
+mod remote;
 mod seed;
 
 use std::{
@@ -27,12 +31,15 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 pub use answers::{Answer, Answers, OptionScore};
+pub use ask::{Asked, Respondent, ask};
 pub use judge::{Judge, JudgePrompt, RecordedReplies};
 pub use llava::LlavaBench;
+pub use local::Local;
 pub use mm_vet::MmVet;
 pub use mme::Mme;
 pub use outcome::{Disagreement, Outcome};
 pub use pope::Pope;
+pub use remote::Remote;
 pub use seed::SeedBench;
 
 use crate::Result;
@@ -106,6 +113,11 @@ pub trait Benchmark: Sync {
     /// What the modes do differently beside reading an answer: other questions, other judges, other
     /// sums.
     fn differences(&self) -> &'static [&'static str];
+
+    /// Whether answers are free, so that a judge grades them.
+    fn needs_judge(&self) -> bool {
+        false
+    }
 
     /// The questions in the official layout at `path`, with pictures under `images` or where the
     /// official layout has them. Pictures are named, not opened.

@@ -50,7 +50,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     let (data, seconds) = (settings.describe(), started.elapsed().as_secs_f64());
     args.measure.tell(&Receipt::new(
         &loaded.name,
-        &loaded.path,
+        Some(&loaded.path),
         loaded.device,
         data,
         settings,
