@@ -20,6 +20,9 @@ pub enum Error {
     /// An endpoint gave no answer.
     #[error(transparent)]
     Endpoint(#[from] quintet_endpoint::Error),
+    /// A probe's file could not be read or written.
+    #[error(transparent)]
+    Weights(#[from] quintet_weights::Error),
     /// A model's file could not be read for the receipt.
     #[error(transparent)]
     Hub(#[from] quintet_hub::Error),

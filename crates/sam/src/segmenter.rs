@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, path::Path};
 use burn::{Device, Tensor, TensorData};
 use image::RgbImage;
 use quintet_data::Mask;
+use quintet_kernels::on_workers;
 use rayon::prelude::*;
 
 use crate::{
@@ -85,11 +86,12 @@ impl Segmenter {
     pub fn set_image(&self, image: &RgbImage) -> Result<Embedded<'_>> {
         let config = self.sam.config();
         let frame = Frame::new([image.width(), image.height()], config.image_size)?;
+        let pixels = frame.pixels(image, &self.device)?;
         Ok(Embedded {
             segmenter: self,
             frame,
             upsampler: Upsampler::new(&frame, config.mask_size()),
-            image: self.sam.share(self.sam.embed(frame.pixels(image, &self.device)?)),
+            image: on_workers(|| self.sam.share(self.sam.embed(pixels))),
         })
     }
 }
@@ -118,16 +120,18 @@ impl Embedded<'_> {
         for (i, prompt) in prompts.iter().enumerate() {
             forms.entry((placed[i].len(), prompt.mask.is_some())).or_default().push(i);
         }
-        let mut answers = vec![Vec::new(); prompts.len()];
-        for batch in forms.values().flat_map(|form| form.chunks(TOGETHER)) {
-            let points: Vec<_> = batch.iter().map(|i| placed[*i].clone()).collect();
-            let earlier = batch.iter().filter_map(|i| prompts[*i].mask.as_ref());
-            let decoded = self.decode(&points, earlier, masks)?;
-            for (i, found) in batch.iter().zip(self.answers(&decoded, batch.len())) {
-                answers[*i] = found;
+        on_workers(|| {
+            let mut answers = vec![Vec::new(); prompts.len()];
+            for batch in forms.values().flat_map(|form| form.chunks(TOGETHER)) {
+                let points: Vec<_> = batch.iter().map(|i| placed[*i].clone()).collect();
+                let earlier = batch.iter().filter_map(|i| prompts[*i].mask.as_ref());
+                let decoded = self.decode(&points, earlier, masks)?;
+                for (i, found) in batch.iter().zip(self.answers(&decoded, batch.len())) {
+                    answers[*i] = found;
+                }
             }
-        }
-        Ok(answers)
+            Ok(answers)
+        })
     }
 
     /// Decodes prompts that have the same number of points, and an earlier mask each or none.

@@ -1,18 +1,25 @@
 //! `quintet probe`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use image::RgbImage;
 use quintet_data::{
+    Mask,
     formats::atomic,
     sample::{Message, Part, Role, Sample},
 };
 use quintet_eval::probe::{self, Attended, Select};
+use quintet_som::marks::Marks;
+use serde::Serialize;
 use serde_json::json;
 
 use crate::{
-    frames, interrupt::Interrupt, model::ModelArgs, output, pictures, sampling::SamplingArgs,
+    frames,
+    interrupt::Interrupt,
+    model::{Loaded, ModelArgs},
+    output, pictures,
+    sampling::SamplingArgs,
 };
 
 #[derive(clap::Args)]
@@ -49,6 +56,10 @@ struct Attention {
     /// Highlight the N most attended patches in place of the whole map
     #[arg(long, value_name = "N")]
     top: Option<usize>,
+    /// The record of a marked IMAGE, as `som mark --json FILE --masks` writes it: tells for each tag
+    /// of the answer how much of its attention lies inside its own object
+    #[arg(long, value_name = "FILE")]
+    marks: Option<PathBuf>,
     /// The folder to write index.html and the pictures into
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
@@ -95,10 +106,20 @@ impl Attention {
         let select = Select { layer: self.layer, head: self.head };
         let attended = probe::attend(&loaded.model, &loaded.processor, &conversation, select)?;
         let view = probe::view(&loaded.processor, &conversation)?;
-        self.write(&answer, &attended, &view)
+        let tags = match &self.marks {
+            None => None,
+            Some(record) => Some(tags(record, &attended, &loaded)?),
+        };
+        self.write(&answer, &attended, &view, tags)
     }
 
-    fn write(&self, answer: &str, attended: &Attended, view: &RgbImage) -> anyhow::Result<()> {
+    fn write(
+        &self,
+        answer: &str,
+        attended: &Attended,
+        view: &RgbImage,
+        tags: Option<Vec<Tag>>,
+    ) -> anyhow::Result<()> {
         let mut words = Vec::new();
         for token in attended.answer() {
             let map = attended.map(token..token + 1)?;
@@ -126,7 +147,15 @@ impl Attention {
         let text = probe::page(&self.question, attended, view)?;
         atomic::write_bytes(&page, text.as_bytes())?;
         match self.json {
-            false => output::line(page.display()),
+            false => {
+                for Tag { tag, name, inside, area } in tags.into_iter().flatten() {
+                    let name = name.unwrap_or_default();
+                    output::line(format_args!(
+                        "{tag:>3} {name:<16} inside {inside:.3} (by chance {area:.3})"
+                    ))?;
+                }
+                output::line(page.display())
+            }
             true => output::json(&json!({
                 "model": self.model.model,
                 "question": self.question,
@@ -134,10 +163,59 @@ impl Attention {
                 "layer": self.layer,
                 "head": self.head,
                 "tokens": words,
+                "tags": tags,
                 "page": page,
             })),
         }
     }
+}
+
+/// Where a tag of the answer looks.
+#[derive(Serialize)]
+struct Tag {
+    tag: String,
+    name: Option<String>,
+    /// Of its attention to the picture, the share inside its own object.
+    inside: f64,
+    /// The share of the picture that the object covers.
+    area: f64,
+}
+
+/// The tags that the answer names, `3.` or `[3]`.
+fn tags(record: &Path, attended: &Attended, loaded: &Loaded) -> anyhow::Result<Vec<Tag>> {
+    let marks = Marks::load(record)?;
+    let images = loaded.processor.images.as_ref().context("the model has no image processor")?;
+    let placement = images.placement(marks.width, marks.height)?;
+    let mut tags = Vec::new();
+    for mark in marks.marks {
+        let said = [format!("{}.", mark.tag), format!("[{}]", mark.tag)];
+        let start = attended.answer().start;
+        let Some(tokens) = said.iter().find_map(|said| attended.find(said, start)) else {
+            continue;
+        };
+        let place = || format!("{}, tag {}", record.display(), mark.tag);
+        let runs = mark.mask.with_context(|| format!("{}: no mask; use --masks", place()))?;
+        let mask = runs.decode().map_err(|reason| anyhow::anyhow!("{}: {reason}", place()))?;
+        anyhow::ensure!(
+            [mask.width(), mask.height()] == [marks.width, marks.height],
+            "{}: the mask is of another size than the picture",
+            place()
+        );
+        let mask = Mask::from_coco(&mask).with_context(|| format!("{}: empty mask", place()))?;
+        let map = attended.map(tokens)?;
+        tags.push(Tag {
+            tag: mark.tag,
+            name: mark.name,
+            inside: map.inside(&mask, &placement),
+            area: map.area(&mask, &placement),
+        });
+    }
+    anyhow::ensure!(
+        !tags.is_empty(),
+        "the answer names no tag of {}, as in 3. or [3]",
+        record.display()
+    );
+    Ok(tags)
 }
 
 /// What a file name can take of a token: letters and digits, after a hyphen.

@@ -7,6 +7,7 @@ mod files;
 mod mark;
 mod options;
 mod source;
+mod tagged;
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -22,6 +23,8 @@ enum What {
     Build(Box<build::Args>),
     /// Count the listings in datasets
     Detect(detect::Args),
+    /// Find the pictures that carry tags already
+    Tagged(tagged::Args),
     /// Measure how a model lists marked scenes, and where its tags look
     Eval(eval::Args),
 }
@@ -32,6 +35,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         What::Mark(args) => mark::run(args),
         What::Build(args) => build::run(args),
         What::Detect(args) => detect::run(args),
+        What::Tagged(args) => tagged::run(args),
         What::Eval(args) => eval::run(args),
     }
 }

@@ -160,3 +160,32 @@ fn attention_becomes_a_page_and_pictures() {
     let question = ["probe", "attention", "no.png", "What?", "--out", "x"];
     fails_with(&mut quintet(question), &["no.png: no such file"]);
 }
+
+#[test]
+fn tags_are_weighed_inside_their_objects() {
+    let dir = tempfile::tempdir().unwrap();
+    let (marked, record) = (dir.path().join("marked.png"), dir.path().join("marks.json"));
+    let boxes = dir.path().join("boxes.json");
+    fs::write(
+        &boxes,
+        r#"{"unit": "shares", "boxes": [[0.0, 0.0, 0.5, 0.5], [0.5, 0.5, 1.0, 1.0]]}"#,
+    )
+    .unwrap();
+    let source = format!("boxes:{}", text(&boxes));
+    let mark = ["som", "mark", DEMO, "--source", &source, "--out", text(&marked)];
+    let record_args = ["--json", text(&record), "--masks"];
+    assert!(quintet(mark).args(record_args).output().unwrap().status.success());
+    let out = dir.path().join("seen");
+    let ask = ["probe", "attention", text(&marked), "List the marks.", "--out", text(&out)];
+    let said =
+        json(quintet(ask).args(["--answer", "1. star, 2. dog", "--json", "--marks"]).arg(&record));
+    let tags = said["tags"].as_array().unwrap();
+    assert_eq!(tags.len(), 2);
+    for tag in tags {
+        assert!((tag["area"].as_f64().unwrap() - 0.25).abs() < 0.02, "{tag}");
+        assert!((0.0..=1.0).contains(&tag["inside"].as_f64().unwrap()), "{tag}");
+    }
+    let mut silent = quintet(ask);
+    silent.args(["--answer", "a star", "--marks"]).arg(&record);
+    fails_with(&mut silent, &["the answer names no tag"]);
+}

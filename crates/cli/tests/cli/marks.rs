@@ -9,7 +9,7 @@ use std::{
 use image::{Rgb, RgbImage};
 use serde_json::{Value, json};
 
-use crate::program::{fails_with, quintet, succeeds, text};
+use crate::program::{fails_with, json, quintet, succeeds, text};
 
 /// Built scenes: pictures and their annotations.
 struct Scenes {
@@ -235,4 +235,36 @@ fn without_a_source_segment_anything_finds_the_regions() {
     fails_with(&mut mark("golden/sam/plain", &["--min-score", "7"]), &["min_score is 7"]);
     fails_with(&mut mark("no-such-model", &[]), &["no-such-model"]);
     fails_with(&mut mark("checkpoints/mini", &[]), &["cannot load model checkpoints/mini"]);
+}
+
+#[test]
+fn pictures_with_tags_are_found() {
+    let dir = tempfile::tempdir().unwrap();
+    let (probe, sheet) = (dir.path().join("tags.safetensors"), dir.path().join("top.png"));
+    let fit = ["som", "tagged", "fit", "--bundled", "--scenes", "160", "--json", "--out"];
+    let fitted = json(quintet(fit).arg(&probe));
+    assert_eq!((&fitted["fitted"], &fitted["held"]["n"]), (&json!(128), &json!(32)));
+
+    let (scenes, marked) = (dir.path().join("scenes"), dir.path().join("marked"));
+    succeeds(&mut quintet(["data", "scenes", "--bundled", "-n", "6", "--out", text(&scenes)]));
+    let (images, annotations) = (scenes.join("images"), scenes.join("annotations.json"));
+    let source = format!("coco:{}", text(&annotations));
+    let mark = ["som", "mark", text(&images), "--source", &source, "--out", text(&marked)];
+    assert!(quintet(mark).output().unwrap().status.success());
+    let find = ["som", "tagged", "find", text(&images), text(&marked), "--probe", text(&probe)];
+    let found = json(quintet(find).args(["--json", "--sheet", text(&sheet)]));
+    let ranked = found["pictures"].as_array().unwrap();
+    assert_eq!(ranked.len(), 12);
+    assert!(ranked.windows(2).all(|pair| pair[0]["chance"].as_f64() >= pair[1]["chance"].as_f64()));
+    let sheet = image::open(sheet).unwrap();
+    assert_eq!((sheet.width(), sheet.height()), (8 * 160, 2 * 160));
+    fs::write(images.join("broken.png"), "no picture").unwrap();
+    let told = quintet(find).output().unwrap();
+    let said = String::from_utf8(told.stderr).unwrap();
+    assert!(told.status.code() == Some(1) && said.contains("broken.png"), "{said}");
+    assert_eq!(String::from_utf8(told.stdout).unwrap().lines().count(), 12);
+    fails_with(
+        &mut quintet(["som", "tagged", "find", "assets", "--probe", "nowhere"]),
+        &["nowhere"],
+    );
 }

@@ -6,6 +6,7 @@ mod options;
 
 use image::{RgbImage, imageops};
 use quintet_data::Mask;
+use quintet_kernels::on_workers;
 use rayon::prelude::*;
 
 pub use self::options::Automatic;
@@ -14,7 +15,7 @@ use self::{
     nms::keep,
 };
 use crate::{
-    Result, Segmenter,
+    Error, Result, Segmenter,
     masks::{Cut, Runs, fill_holes, remove_islands},
     network::{Masks, PointKind},
     segmenter::Embedded,
@@ -87,9 +88,13 @@ impl Segmenter {
         let part = imageops::crop_imm(image, x1, y1, x2 - x1, y2 - y1);
         let embedded = self.set_image(&part.to_image())?;
         let mut found = Vec::new();
-        for points in options.grid(crop.layer, embedded.size()).chunks(options.points_per_batch) {
-            found.extend(about(&embedded, points, crop.bbox, whole, options)?);
-        }
+        on_workers(|| {
+            for points in options.grid(crop.layer, embedded.size()).chunks(options.points_per_batch)
+            {
+                found.extend(about(&embedded, points, crop.bbox, whole, options)?);
+            }
+            Ok::<_, Error>(())
+        })?;
         let scores: Vec<_> = found.iter().map(|candidate: &Candidate| candidate.score).collect();
         let mut found = best(found, &scores, options.box_nms);
         found.iter_mut().for_each(|candidate| candidate.leave(crop.bbox));

@@ -6,6 +6,7 @@
 mod biased;
 mod conv;
 mod decoder;
+mod direct;
 mod neck;
 mod prompts;
 mod tiny_vit;

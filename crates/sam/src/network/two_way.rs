@@ -3,7 +3,7 @@
 //!
 //! Letters: `b` prompts, `t` tokens of a prompt, `v` tokens of the image, `d` width.
 
-use burn::Tensor;
+use burn::{Tensor, activation::softmax};
 use quintet_kernels::attention;
 use quintet_nn::{Activation, LayerNorm, Linear, Mlp, Result, Vars, attention::split_heads};
 
@@ -40,15 +40,15 @@ pub struct Image {
     shared: Option<Shared>,
 }
 
-/// Heads of one image, `[1, h, v, k]`.
+/// What does not depend on the prompts.
 #[derive(Clone, Debug)]
 struct Shared {
-    /// By which prompts find what to read.
+    /// Heads by which prompts find what to read, `[1, h, v, k]`.
     key: Tensor<4>,
-    /// What they read.
+    /// Heads that they read, `[1, h, v, k]`.
     value: Tensor<4>,
-    /// What it asks of the prompts.
-    query: Tensor<4>,
+    /// The tokens with their positions, `[1, v, d]`.
+    placed: Tensor<3>,
 }
 
 impl Image {
@@ -84,7 +84,7 @@ impl TwoWay {
             Shared {
                 key: block.to_image.heads(&block.to_image.key, placed.clone()),
                 value: block.to_image.heads(&block.to_image.value, tokens.clone()),
-                query: block.to_prompt.heads(&block.to_prompt.query, placed),
+                placed,
             }
         });
         Image { tokens, positions, shared }
@@ -147,7 +147,7 @@ impl Block {
         let placed = image.clone() + positions.clone();
         let read = self.to_image.gather(x.clone() + tokens.clone(), placed.clone(), image.clone());
         let x = self.feed(x + read);
-        let read = self.to_prompt.forward(placed, x.clone() + tokens.clone(), x.clone());
+        let read = self.to_prompt.spread(placed, x.clone() + tokens.clone(), x.clone());
         (x, self.norms[3].forward(image + read))
     }
 
@@ -161,17 +161,14 @@ impl Block {
     ) -> (Tensor<3>, Tensor<3>) {
         let x = self.norms[0].forward(x);
         let [b, t, d] = x.dims();
-        let Shared { key, value, query } = shared.clone();
+        let Shared { key, value, placed } = shared.clone();
         // Tokens do not see one another here: those of all prompts can read one image together.
         let asked = (x.clone() + tokens.clone()).reshape([1, b * t, d]);
         let asked = self.to_image.heads(&self.to_image.query, asked);
         let read = self.to_image.out.forward(attention(asked, key, value, None));
         let x = self.feed(x + read.reshape([b, t, d]));
-        let [_, h, v, k] = query.dims();
-        let key = self.to_prompt.heads(&self.to_prompt.key, x.clone() + tokens.clone());
-        let value = self.to_prompt.heads(&self.to_prompt.value, x.clone());
-        let read = attention(query.expand([b, h, v, k]), key, value, None);
-        (x, self.norms[3].forward(self.to_prompt.out.forward(read) + image))
+        let read = self.to_prompt.spread(placed, x.clone() + tokens.clone(), x.clone());
+        (x, self.norms[3].forward(read + image))
     }
 
     fn feed(&self, x: Tensor<3>) -> Tensor<3> {
@@ -217,6 +214,31 @@ impl Attention {
         self.out.forward(attention(query, key, value, None))
     }
 
+    /// The same for many queries and few keys, whose number times that of the heads is less than
+    /// `d`: the maps of queries and results are applied to keys and values, as below.
+    ///
+    /// # Shapes
+    /// - query: `[1 or b, s, d]`
+    fn spread(&self, query: Tensor<3>, key: Tensor<3>, value: Tensor<3>) -> Tensor<3> {
+        let key = self.heads(&self.key, key);
+        let value = self.heads(&self.value, value);
+        let ([b, h, t, k], [_, s, d]) = (key.dims(), query.dims());
+        if self.query.lora().is_some() || self.out.lora().is_some() || h * t >= d {
+            let query = self.heads(&self.query, query).expand([b, h, s, k]);
+            return self.out.forward(attention(query, key, value, None));
+        }
+        let key = key.mul_scalar(1.0 / (k as f64).sqrt());
+        let offsets = key.clone().matmul(self.nothing(&self.query).reshape([1, h, k, 1]));
+        let keys = key.matmul(self.query.weight().tensor().reshape([1, h, k, d]));
+        let scores = query.matmul(keys.reshape([b, h * t, d]).swap_dims(1, 2));
+        let scores = (scores + offsets.reshape([b, 1, h * t])).reshape([b, s, h, t]);
+        let chances = softmax(scores, 3).reshape([b, s, h * t]);
+        let out = self.out.weight().tensor().reshape([1, d, h, k]).permute([0, 2, 3, 1]);
+        // The chances of all heads sum to their number.
+        let bias = self.nothing(&self.out).div_scalar(h as f64);
+        chances.matmul(value.matmul(out).reshape([b, h * t, d]) + bias)
+    }
+
     /// The same for few queries and many keys, whose own maps are then the most of the work: so they
     /// are applied to the queries and to what these gather, `q·(W x) = (Wᵀ q)·x` and
     /// `Σ a (W x) = W Σ a x` (as DeepSeek-AI, 2024, §2.1 absorbs them). The key's bias adds the same
@@ -233,9 +255,46 @@ impl Attention {
         let gathered = attention(query, key.unsqueeze_dim(1), value.unsqueeze_dim(1), None);
         let gathered = gathered.reshape([b, h, t, d]).matmul(by_head(&self.value).swap_dims(2, 3));
         let gathered = gathered.swap_dims(1, 2).reshape([b, t, h * k]);
-        // What the map makes of nothing is its bias; what is gathered has a weight of one.
-        let nothing = Tensor::zeros([1, 1, d], (&gathered.device(), gathered.dtype()));
-        let bias = self.value.forward(nothing);
-        self.out.forward(gathered + bias)
+        // What is gathered has a weight of one.
+        self.out.forward(gathered + self.nothing(&self.value))
+    }
+
+    /// What a map makes of nothing, which is its bias: `[1, 1, out]`.
+    fn nothing(&self, map: &Linear) -> Tensor<3> {
+        let weight = map.weight().tensor();
+        let [_, input] = weight.dims();
+        map.forward(Tensor::zeros([1, 1, input], (&weight.device(), weight.dtype())))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::Device;
+    use quintet_testing::{assert_close, noise, scramble};
+
+    use super::*;
+
+    #[test]
+    fn maps_of_the_many_may_be_applied_to_the_few() {
+        let vars = Vars::random(1, &Device::flex());
+        let attention = Attention::new(&vars, 32, 16, 4).unwrap();
+        scramble(&vars.finish().unwrap(), 0.3);
+        let (few, many) = (noise(1, [3, 5, 32]), noise(2, [3, 50, 32]));
+        let value = |x: &Tensor<3>| x.clone().flip([2]);
+        let [plain, moved] = [Attention::forward, Attention::gather]
+            .map(|attend| attend(&attention, few.clone(), many.clone(), value(&many)));
+        assert_close(moved, plain, "what few gather");
+        let [plain, moved] = [Attention::forward, Attention::spread]
+            .map(|attend| attend(&attention, many.clone(), few.clone(), value(&few)));
+        assert_close(moved, plain, "what is spread to many");
+        let one = many.clone().narrow(0, 0, 1);
+        let shared = attention.spread(one.clone(), few.clone(), value(&few));
+        let each = attention.forward(one.expand([3, 50, 32]), few.clone(), value(&few));
+        assert_close(shared, each, "what is spread to many that are shared");
+        // As many keys times heads as the width is: nothing is moved.
+        let keys = noise(3, [3, 8, 32]);
+        let [plain, kept] = [Attention::forward, Attention::spread]
+            .map(|attend| attend(&attention, many.clone(), keys.clone(), value(&keys)));
+        assert_close(kept, plain, "many keys");
     }
 }

@@ -1,6 +1,9 @@
 //! What was marked.
 
-use std::path::PathBuf;
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use quintet_data::{Mask, formats::coco::Rle};
 use serde::{Deserialize, Serialize};
@@ -69,6 +72,18 @@ pub struct Mark {
 }
 
 impl Marks {
+    /// Reads a record as `som mark` writes it.
+    ///
+    /// # Errors
+    /// If the file cannot be read or is no record.
+    pub fn load(path: &Path) -> Result<Self> {
+        let bytes = fs::read(path).map_err(|source| Error::Io { path: path.to_owned(), source })?;
+        serde_json::from_slice(&bytes).map_err(|error| Error::Regions {
+            path: path.to_owned(),
+            reason: format!("not a record of marks as `som mark` writes: {error}"),
+        })
+    }
+
     /// Whether labels are smaller than asked for.
     pub fn shrunk(&self) -> bool {
         self.size < self.options.size_on(self.width, self.height)

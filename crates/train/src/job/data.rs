@@ -16,7 +16,11 @@ use quintet_som::{
 use serde::Deserialize;
 
 use super::Recipe;
-use crate::{BoxError, objectives::Source, recipe::Stage};
+use crate::{
+    BoxError,
+    objectives::{Built, Source},
+    recipe::Stage,
+};
 
 /// A dataset.
 #[derive(Clone, Debug, Deserialize)]
@@ -92,6 +96,46 @@ pub struct MarkedSpec {
     pub bundled: bool,
 }
 
+/// Scenes of either kind.
+#[derive(Clone, Copy, Debug)]
+pub enum Scenes<'a> {
+    /// As they are.
+    Plain(&'a ScenesSpec),
+    /// With a tag on each object.
+    Marked(&'a MarkedSpec),
+}
+
+impl Scenes<'_> {
+    /// How many.
+    pub fn count(&self) -> usize {
+        match self {
+            Self::Plain(scenes) => scenes.len,
+            Self::Marked(scenes) => scenes.len,
+        }
+    }
+
+    /// Their seed.
+    pub fn seed(&self) -> u64 {
+        match self {
+            Self::Plain(scenes) => scenes.seed,
+            Self::Marked(scenes) => scenes.seed,
+        }
+    }
+
+    /// What they are built from.
+    ///
+    /// # Errors
+    /// If the drawings' packages cannot be fetched, or the options of the marks make no sense.
+    pub fn built(&self) -> Result<Built, BoxError> {
+        let (spec, bundled, marks) = match self {
+            Self::Plain(scenes) => (&scenes.spec, scenes.bundled, None),
+            Self::Marked(scenes) => (&scenes.spec, scenes.bundled, Some(scenes.marks.clone())),
+        };
+        let marker = marks.map(marks::Marker::new).transpose()?.map(Arc::new);
+        Ok(Built { spec: spec.clone(), sprites: sprites(spec, bundled)?, marker })
+    }
+}
+
 fn eight() -> usize {
     8
 }
@@ -101,11 +145,12 @@ fn every_kind() -> Vec<TaskKind> {
 }
 
 impl DataSpec {
-    /// The scenes, if it is of that kind.
-    pub fn scenes(&self) -> Option<&ScenesSpec> {
+    /// The scenes, if it is of such a kind.
+    pub fn scenes(&self) -> Option<Scenes<'_>> {
         match self {
-            Self::Scenes(spec) => Some(spec),
-            Self::Marked(_) | Self::File { .. } => None,
+            Self::Scenes(scenes) => Some(Scenes::Plain(scenes)),
+            Self::Marked(scenes) => Some(Scenes::Marked(scenes)),
+            Self::File { .. } => None,
         }
     }
 
@@ -144,17 +189,9 @@ impl DataSpec {
 }
 
 impl ScenesSpec {
-    /// The drawings it is built from.
-    ///
-    /// # Errors
-    /// If their packages cannot be fetched.
-    pub fn sprites(&self) -> Result<Arc<SpriteSet>, BoxError> {
-        sprites(&self.spec, self.bundled)
-    }
-
     fn open(&self) -> Result<SceneDataset, BoxError> {
         let phrasing = if self.varied { Phrasing::Varied } else { Phrasing::Canonical };
-        let sprites = self.sprites()?;
+        let sprites = sprites(&self.spec, self.bundled)?;
         let scenes = SceneDataset::new(self.spec.clone(), sprites, phrasing, self.seed, self.len);
         Ok(scenes.with_turns(self.turns).with_kinds(self.questions.clone()))
     }
@@ -224,7 +261,7 @@ mod tests {
             .unwrap()
         };
         let listing = spec("text = { task = \"listing\", format = \"inline\" }");
-        assert!(listing.scenes().is_none());
+        assert!(listing.scenes().unwrap().built().unwrap().marker.is_some());
         let data = listing.open().unwrap();
         assert_eq!(data.len(), 3);
         let said = |row: usize| match data.get(row).unwrap().messages[1].content.last() {

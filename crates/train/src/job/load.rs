@@ -67,8 +67,9 @@ pub(super) fn load(job: &Job<'_>, stage: &Stage, rows: &[Report], held: Option<u
         };
         load.batch_bytes += F32 * pictures * 3 * (image_size as u64).pow(2);
         if warm_up {
-            let [width, outputs] =
-                DenseScenes::head_dims(model).unwrap_or_default().map(|size| size as u64);
+            // As wide as for marked scenes.
+            let dims = DenseScenes::head_dims(model, true).unwrap_or_default();
+            let [width, outputs] = dims.map(|size| size as u64);
             load.trainable += outputs * (width + 1);
             let classes = outputs.max(1 + Crop::CLASSES as u64);
             load.logit_values = DENSE_VALUES * pictures * encoder.patch_count() as u64 * classes;

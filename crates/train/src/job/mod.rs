@@ -14,7 +14,7 @@ use quintet_nn::{Linear, Params, Vars};
 use quintet_weights::SaveDType;
 
 pub use check::{Depth, SAMPLE, StageReport};
-pub use data::{DataSpec, ScenesSpec};
+pub use data::{DataSpec, MarkedSpec, Scenes, ScenesSpec};
 pub use model::ModelSpec;
 #[cfg(test)]
 pub(crate) use model::tests;
@@ -25,7 +25,7 @@ use crate::{
     checkpoint::latest,
     error::job,
     looper::Evaluate,
-    objectives::{Conversations, DenseScenes, HEAD},
+    objectives::{Built, Conversations, DenseScenes, HEAD},
     optim::Group,
     progress::ProgressMode,
     recipe::{ObjectiveKind, Stage},
@@ -141,16 +141,16 @@ fn encoder_stage(
     };
     let name = stage.data.keys().next().or_else(|| recipe.data.keys().next());
     let scenes = scenes(recipe, name)?;
+    let built = scenes.built().map_err(job)?;
     let vars = Vars::random(seed ^ 1, model.device());
-    let [width, outputs] = DenseScenes::head_dims(model).map_err(job)?;
+    let [width, outputs] = DenseScenes::head_dims(model, built.marker.is_some()).map_err(job)?;
     let head = Linear::new(&vars.at(HEAD), width, outputs, true).map_err(job)?;
     let mut params = Params::default();
     params.extend(model.params().trainable().cloned());
     let head_params = vars.finish().map_err(job)?;
     head_params.set_trainable(|_| true);
     params.extend(head_params.iter().cloned());
-    let objective = |scenes: &ScenesSpec, accumulate, seed| {
-        let built = (scenes.spec.clone(), scenes.sprites().map_err(job)?);
+    let objective = |built: Built, accumulate, seed| {
         let size = [stage.batch, accumulate];
         let reads = (images, &processor.tokenizer);
         DenseScenes::new(model, reads, head.clone(), built, size, seed).map_err(job)
@@ -158,12 +158,18 @@ fn encoder_stage(
     let held_out = match &stage.validate {
         None => None,
         Some(name) => {
-            let scenes = self::scenes(recipe, Some(name))?;
-            Some(objective(scenes, 1, scenes.seed)?)
+            let held_out = self::scenes(recipe, Some(name))?;
+            let held_out_built = held_out.built().map_err(job)?;
+            if held_out_built.marker.is_some() != built.marker.is_some() {
+                return Err(job(
+                    "an encoder stage is measured on scenes of the kind it learns from",
+                ));
+            }
+            Some(objective(held_out_built, 1, held_out.seed())?)
         }
     };
-    let objective = objective(scenes, stage.accumulate, seed)?;
-    let config = stage.train_config(recipe, scenes.len, progress);
+    let objective = objective(built, stage.accumulate, seed)?;
+    let config = stage.train_config(recipe, scenes.count(), progress);
     let mut measure = held_out
         .as_ref()
         .map(|held_out| |_| measure(held_out, stage.validate_batches, stage.precision));
@@ -172,10 +178,11 @@ fn encoder_stage(
 }
 
 /// A dataset of scenes, whose patches can be labelled.
-fn scenes<'a>(recipe: &'a Recipe, name: Option<&String>) -> Result<&'a ScenesSpec> {
+fn scenes<'a>(recipe: &'a Recipe, name: Option<&String>) -> Result<Scenes<'a>> {
     let spec = name.and_then(|name| recipe.data.get(name));
     spec.and_then(DataSpec::scenes).ok_or_else(|| {
-        job("an encoder stage needs datasets of kind 'scenes', which have a label per patch")
+        job("an encoder stage needs a dataset of kind 'scenes' or 'marked', which has labels for \
+             each patch")
     })
 }
 

@@ -7,6 +7,8 @@
 //! projected features go straight to the backbone's last norm and to the vectors of the tokens that
 //! spell the name. So projector and vocabulary learn each other, and the backbone, when its turn
 //! comes, finds visual tokens that already lie beside the words for what they show.
+//!
+//! Where scenes are marked, patches also say which tag is written on them.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -23,6 +25,10 @@ use quintet_models::{
     multimodal::{PARTS, cross_entropy},
 };
 use quintet_nn::Linear;
+use quintet_som::{
+    marks::{Marker, Marks},
+    regions::Found,
+};
 use rayon::prelude::*;
 
 use crate::{LossParts, Objective, error::BoxError};
@@ -34,19 +40,31 @@ pub const HEAD: &str = "warmup_head";
 const COVER: f32 = 0.12;
 /// Weight of patches that show nothing named, of which there are many.
 const EMPTY: f32 = 0.3;
+/// Most tags of a scene that are told apart.
+const TAGS: usize = 16;
 /// Distance, in shares of the picture, that counts as one in the box loss.
 const BOX_SCALE: f32 = 0.1;
+
+/// What scenes are built from.
+#[derive(Clone)]
+pub struct Built {
+    /// How.
+    pub spec: SceneSpec,
+    /// Drawings.
+    pub sprites: Arc<SpriteSet>,
+    /// What draws a tag on each object, if they are marked.
+    pub marker: Option<Arc<Marker>>,
+}
 
 /// Scenes with a label per patch.
 pub struct DenseScenes<'a> {
     model: &'a Multimodal,
     images: &'a ImageProcessor,
     head: Linear,
-    /// The share of each token in the vector of each class, `[classes, vocab_size]`; none when the
-    /// head names the classes.
+    /// The share of each token in the vector of each class and each tag, `[classes + TAGS,
+    /// vocab_size]`; none when the head names them.
     spelling: Option<Tensor<2>>,
-    spec: SceneSpec,
-    sprites: Arc<SpriteSet>,
+    built: Built,
     batch: u32,
     accumulate: u32,
     seed: u64,
@@ -68,6 +86,9 @@ pub struct Labels {
     centre: Vec<f32>,
     /// Left, top, right, bottom of the thing's box from the centre of patch or picture, `[m, 4]`.
     edges: Vec<f32>,
+    /// The number of the tag that is written on each patch, from 1; 0 for none. Empty where scenes
+    /// are not marked.
+    tag: Vec<i32>,
     /// Patches that show an object of a known colour, and the colour.
     coloured: Vec<i32>,
     colour: Vec<i32>,
@@ -87,7 +108,7 @@ impl<'a> DenseScenes<'a> {
         model: &'a Multimodal,
         (images, tokenizer): (&'a ImageProcessor, &Tokenizer),
         head: Linear,
-        (spec, sprites): (SceneSpec, Arc<SpriteSet>),
+        built: Built,
         [batch, accumulate]: [u32; 2],
         seed: u64,
     ) -> Result<Self, BoxError> {
@@ -106,7 +127,7 @@ impl<'a> DenseScenes<'a> {
             }
         };
         let grid = patches.isqrt();
-        Ok(Self { model, images, head, spelling, spec, sprites, batch, accumulate, seed, grid })
+        Ok(Self { model, images, head, spelling, built, batch, accumulate, seed, grid })
     }
 
     /// Whether patches are named in the backbone's vocabulary: if that learns.
@@ -115,16 +136,19 @@ impl<'a> DenseScenes<'a> {
     }
 
     /// Width that the head reads, and its outputs per patch: nothing, a centre, a box, a colour,
-    /// and where it names the classes, these.
+    /// where scenes are marked, no tag, and where the head names classes and tags, these.
     ///
     /// # Errors
     /// If the model has no encoder.
-    pub fn head_dims(model: &Multimodal) -> Result<[usize; 2], BoxError> {
+    pub fn head_dims(model: &Multimodal, marked: bool) -> Result<[usize; 2], BoxError> {
         let vision = model.vision().ok_or("an encoder stage needs a model with an encoder")?;
-        let rest = 1 + 1 + 4 + Colour::ALL.len();
+        let rest = 1 + 1 + 4 + Colour::ALL.len() + usize::from(marked);
         Ok(match Self::in_vocabulary(model) {
             true => [model.text_config().word_embed_proj_dim, rest],
-            false => [vision.encoder().width(), rest + Crop::CLASSES],
+            false => {
+                let tags = if marked { TAGS } else { 0 };
+                [vision.encoder().width(), rest + Crop::CLASSES + tags]
+            }
         })
     }
 
@@ -137,11 +161,28 @@ impl<'a> DenseScenes<'a> {
     }
 
     fn labels(&self, index: u64) -> Result<Labels, BoxError> {
-        let scene = Scene::generate(&self.spec, &self.sprites, self.seed, index);
-        let pixels = Arc::new(self.images.process(&scene.image)?);
-        let mut labels = Labels { pixels: vec![pixels], ..Labels::default() };
-        let size = self.spec.size as f32;
+        let Built { spec, sprites, marker } = &self.built;
+        let scene = Scene::generate(spec, sprites, self.seed, index);
+        let size = spec.size as f32;
         let patch = size / self.grid as f32;
+        let mut labels = Labels::default();
+        let image = match marker {
+            None => None,
+            Some(marker) => match marker.mark(&scene.image, &Found::from(&scene).regions) {
+                Ok(marked) => {
+                    labels.tag = self.tags(&marked.marks);
+                    Some(marked.image)
+                }
+                // Without room for the labels the scene stays as it is.
+                Err(quintet_som::Error::Picture(_)) => {
+                    labels.tag = vec![0; self.grid * self.grid];
+                    None
+                }
+                Err(error) => return Err(error.into()),
+            },
+        };
+        let pixels = self.images.process(image.as_ref().unwrap_or(&scene.image))?;
+        labels.pixels.push(Arc::new(pixels));
         let things = things(&scene);
         labels.things = things.iter().map(|t| (Vec::new(), i32::from(t.class) + 1)).collect();
         for row in 0..self.grid {
@@ -187,15 +228,36 @@ impl<'a> DenseScenes<'a> {
         }
         Ok(labels)
     }
+
+    /// The tag whose label covers most of each patch.
+    fn tags(&self, marks: &Marks) -> Vec<i32> {
+        let patch = self.built.spec.size as f32 / self.grid as f32;
+        let labels: Vec<Thing<'_>> = (0..)
+            .zip(&marks.marks)
+            .take(TAGS)
+            .filter_map(|(class, mark)| {
+                let bbox = mark.label?.map(|edge| edge as f32);
+                Some(Thing { class, bbox, mask: None, colour: None })
+            })
+            .collect();
+        let patches = (0..self.grid * self.grid).map(|at| {
+            let corner = [at % self.grid, at / self.grid].map(|i| i as f32 * patch);
+            let covers = labels.iter().map(|label| (label.cover(corner, patch), label.class));
+            let best = covers.max_by(|a, b| a.0.total_cmp(&b.0));
+            best.filter(|(cover, _)| *cover >= COVER).map_or(0, |(_, class)| i32::from(class) + 1)
+        });
+        patches.collect()
+    }
 }
 
-/// For each class the mean over its spellings of the mean of their tokens, as a matrix over the
-/// vocabulary.
+/// For each class, and each tag after them, the mean over its spellings of the mean of their tokens,
+/// as a matrix over the vocabulary.
 fn spelling(model: &Multimodal, tokenizer: &Tokenizer) -> Result<Tensor<2>, BoxError> {
     let vocabulary = model.text_config().vocab_size;
-    let mut shares = vec![0.0_f32; Crop::CLASSES * vocabulary];
-    for (class, row) in shares.chunks_exact_mut(vocabulary).enumerate() {
-        let spellings = spellings(class as u16);
+    let classes = (0..Crop::CLASSES).map(|class| spellings(class as u16));
+    let tags = (1..=TAGS).map(|tag| vec![tag.to_string(), format!(" {tag}")]);
+    let mut shares = vec![0.0_f32; (Crop::CLASSES + TAGS) * vocabulary];
+    for (row, spellings) in shares.chunks_exact_mut(vocabulary).zip(classes.chain(tags)) {
         for text in &spellings {
             let ids = tokenizer.encode(text, false)?;
             for &id in &ids {
@@ -205,7 +267,8 @@ fn spelling(model: &Multimodal, tokenizer: &Tokenizer) -> Result<Tensor<2>, BoxE
         }
     }
     let device = model.device().clone().without_autodiff();
-    Ok(Tensor::from_data(TensorData::new(shares, [Crop::CLASSES, vocabulary]), &device))
+    let shape = [Crop::CLASSES + TAGS, vocabulary];
+    Ok(Tensor::from_data(TensorData::new(shares, shape), &device))
 }
 
 /// A named thing in a scene.
@@ -259,6 +322,7 @@ impl Labels {
         self.weight.extend(other.weight);
         self.centre.extend(other.centre);
         self.edges.extend(other.edges);
+        self.tag.extend(other.tag);
         self.coloured.extend(other.coloured.into_iter().map(|at| at + before));
         self.colour.extend(other.colour);
         self
@@ -276,18 +340,23 @@ impl DenseScenes<'_> {
         Ok(vision.features(pixels))
     }
 
-    /// Scores of nothing and of each class, `[m, 1 + classes]`.
-    fn classes(&self, seen: Tensor<2>, out: &Tensor<2>) -> Tensor<2> {
-        let nothing = out.clone().narrow(1, 0, 1);
-        let classes = match &self.spelling {
-            None => out.clone().narrow(1, 6 + Colour::ALL.len(), Crop::CLASSES),
-            Some(spelling) => {
-                let vocabulary = self.model.backbone().vocabulary(); // [vocab, e]
-                let vectors = linear(vocabulary.transpose(), spelling.clone(), None); // [e, classes]
-                linear(seen, vectors.transpose(), None)
-            }
+    /// Scores of nothing and of each class, `[m, 1 + classes]`, and of no tag and of each tag,
+    /// `[m, 1 + TAGS]`, if scenes are marked.
+    fn classes(&self, seen: Tensor<2>, out: &Tensor<2>) -> (Tensor<2>, Option<Tensor<2>>) {
+        let marked = self.built.marker.is_some();
+        let column = |first: usize, count: usize| out.clone().narrow(1, first, count);
+        let (nothing, rest) = (column(0, 1), 6 + Colour::ALL.len());
+        let join = |first: Tensor<2>, then: Tensor<2>| Tensor::cat(vec![first, then], 1);
+        let Some(spelling) = &self.spelling else {
+            let tags = marked.then(|| column(rest + Crop::CLASSES, 1 + TAGS));
+            return (join(nothing, column(rest, Crop::CLASSES)), tags);
         };
-        Tensor::cat(vec![nothing, classes], 1)
+        let vocabulary = self.model.backbone().vocabulary(); // [vocab, e]
+        let vectors = linear(vocabulary.transpose(), spelling.clone(), None); // [e, classes + TAGS]
+        let spelled = linear(seen, vectors.transpose(), None);
+        let tags =
+            marked.then(|| join(column(rest, 1), spelled.clone().narrow(1, Crop::CLASSES, TAGS)));
+        (join(nothing, spelled.narrow(1, 0, Crop::CLASSES)), tags)
     }
 }
 
@@ -317,7 +386,7 @@ impl Objective for DenseScenes<'_> {
         }
         let seen = seen.reshape([m, e]);
         let out = self.head.forward(seen.clone()); // [m, outputs]
-        let classes = self.classes(seen, &out);
+        let (classes, tags) = self.classes(seen, &out);
         let tensor = |values: Vec<f32>, width: usize| {
             Tensor::<2>::from_data(TensorData::new(values, [m, width]), device)
         };
@@ -351,17 +420,25 @@ impl Objective for DenseScenes<'_> {
         if !labels.coloured.is_empty() {
             let count = labels.coloured.len();
             let places = TensorData::new(labels.coloured, [count]);
-            let colours = out.narrow(1, 6, Colour::ALL.len());
+            let colours = out.clone().narrow(1, 6, Colour::ALL.len());
             let colours = colours.select(0, Tensor::<1, Int>::from_data(places, device));
             loss = loss + cross_entropy(colours, labels.colour).mean().mul_scalar(0.3);
         }
-        Ok(LossParts {
-            loss,
-            weight: n as f64,
-            samples: n as u64,
-            tokens: m as u64,
-            metrics: vec![("patches_named", patches_named), ("things_named", things_named)],
-        })
+        let mut metrics = vec![("patches_named", patches_named), ("things_named", things_named)];
+        if let Some(tags) = tags {
+            let read = names(&tags);
+            let written = |tag: &&i32| **tag > 0;
+            let right =
+                read.iter().zip(&labels.tag).filter(|(read, tag)| written(tag) && read == tag);
+            let count = labels.tag.iter().filter(written).count().max(1) as f32;
+            metrics.push(("tags_read", right.count() as f32 / count));
+            let weight: Vec<f32> =
+                labels.tag.iter().map(|tag| if *tag > 0 { 1.0 } else { EMPTY }).collect();
+            let total: f32 = weight.iter().sum();
+            let weight = tensor(weight, 1).squeeze_dim::<1>(1);
+            loss = loss + (cross_entropy(tags, labels.tag) * weight).sum().div_scalar(total);
+        }
+        Ok(LossParts { loss, weight: n as f64, samples: n as u64, tokens: m as u64, metrics })
     }
 }
 
@@ -384,27 +461,32 @@ fn most_said(patches: &[u32], named: &[i32]) -> i32 {
 mod tests {
     use quintet_data::scene::Style;
     use quintet_nn::Vars;
+    use quintet_som::marks::Options;
 
     use super::*;
     use crate::job::{ModelSpec, tests::TINY};
 
     /// The conformance law: what the loss reaches gets a finite gradient that is not zero, and
     /// nothing else gets one.
-    fn check_gradients(trained: &[&str], in_vocabulary: bool) {
+    fn check_gradients(trained: &[&str], in_vocabulary: bool, marked: bool) {
         let spec: ModelSpec = toml::from_str(TINY).unwrap();
         let (model, processor) = spec.build(3, &burn::Device::flex()).unwrap();
         let images = processor.images.as_ref().unwrap();
         model.params().set_trainable(|name| trained.iter().any(|part| name.starts_with(part)));
         assert_eq!(DenseScenes::in_vocabulary(&model), in_vocabulary);
         let vars = Vars::random(4, model.device());
-        let [width, outputs] = DenseScenes::head_dims(&model).unwrap();
+        let [width, outputs] = DenseScenes::head_dims(&model, marked).unwrap();
         let head = Linear::new(&vars.at(HEAD), width, outputs, true).unwrap();
         let params = vars.finish().unwrap();
         params.set_trainable(|_| true);
-        let scenes = SceneSpec { size: 32, ..SceneSpec::train(&[Style::Noto]) };
-        let scenes = (scenes, Arc::new(SpriteSet::bundled().unwrap()));
+        let marker = marked.then(|| Arc::new(Marker::new(Options::default()).unwrap()));
+        let built = Built {
+            spec: SceneSpec { size: 32, ..SceneSpec::train(&[Style::Noto]) },
+            sprites: Arc::new(SpriteSet::bundled().unwrap()),
+            marker,
+        };
         let reads = (images, &processor.tokenizer);
-        let objective = DenseScenes::new(&model, reads, head, scenes, [4, 1], 5).unwrap();
+        let objective = DenseScenes::new(&model, reads, head, built, [4, 1], 5).unwrap();
         let parts = objective.loss(objective.batch(0, 0).unwrap()).unwrap();
         let mut gradients = parts.loss.backward();
         for cell in model.params().iter().chain(params.iter()) {
@@ -424,12 +506,15 @@ mod tests {
 
     #[test]
     fn an_encoder_alone_learns_by_a_head_of_its_own() {
-        check_gradients(&["vision_tower."], false);
+        check_gradients(&["vision_tower."], false, false);
+        check_gradients(&["vision_tower."], false, true);
     }
 
     #[test]
     fn all_parts_together_learn_in_the_vocabulary() {
-        check_gradients(&["vision_tower.", "multi_modal_projector.", "language_model."], true);
+        let all = ["vision_tower.", "multi_modal_projector.", "language_model."];
+        check_gradients(&all, true, false);
+        check_gradients(&all, true, true);
     }
 
     #[test]

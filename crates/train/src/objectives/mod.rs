@@ -4,4 +4,4 @@ mod conversation;
 mod dense;
 
 pub use conversation::{Conversations, Source};
-pub use dense::{DenseScenes, HEAD};
+pub use dense::{Built, DenseScenes, HEAD};

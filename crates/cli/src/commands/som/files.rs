@@ -69,6 +69,18 @@ pub fn jobs(named: &[String], out: &Path, json: Option<&Path>) -> anyhow::Result
     Ok(jobs)
 }
 
+/// The pictures of files, folders and patterns, in order.
+///
+/// # Errors
+/// If nothing is there.
+pub fn pictures(named: &[String]) -> anyhow::Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    for text in named {
+        find(text, Path::new(""), &mut found)?;
+    }
+    Ok(found.into_iter().map(|found| found.path).collect())
+}
+
 /// Results must not fall on pictures or on one another.
 fn check(jobs: &[Job]) -> anyhow::Result<()> {
     let originals: HashSet<PathBuf> =

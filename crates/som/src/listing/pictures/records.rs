@@ -45,7 +45,7 @@ impl RecordedPictures {
         let mut names = BTreeSet::new();
         let mut entries = Vec::with_capacity(files.len());
         for record in files {
-            let marks = read(&record)?;
+            let marks = Marks::load(&record)?;
             names.extend(marks.marks.into_iter().filter_map(|mark| mark.name));
             let name = record.strip_prefix(records).unwrap_or(&record).with_extension("");
             let ends = ENDINGS.iter().flat_map(|end| [(*end).to_owned(), end.to_uppercase()]);
@@ -76,7 +76,11 @@ impl RecordedPictures {
     /// There is no such picture, or its record cannot be read.
     pub fn tagged(&self, i: usize) -> Result<Tagged> {
         let entry = self.entry(i)?;
-        Ok(Tagged::new(entry.id.clone(), Media::File(entry.picture.clone()), &read(&entry.record)?))
+        Ok(Tagged::new(
+            entry.id.clone(),
+            Media::File(entry.picture.clone()),
+            &Marks::load(&entry.record)?,
+        ))
     }
 
     fn entry(&self, i: usize) -> Result<&Entry> {
@@ -100,7 +104,7 @@ impl Pictures for RecordedPictures {
 
     fn marked(&self, i: usize) -> Result<MarkedPicture> {
         let entry = self.entry(i)?;
-        let marks = read(&entry.record)?;
+        let marks = Marks::load(&entry.record)?;
         MarkedPicture::new(
             entry.id.clone(),
             Media::File(entry.picture.clone()),
@@ -130,13 +134,6 @@ fn walk(folder: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
         }
     }
     Ok(())
-}
-
-fn read(path: &Path) -> Result<Marks> {
-    let bytes = fs::read(path).map_err(Error::io(path))?;
-    serde_json::from_slice(&bytes).map_err(|error| {
-        malformed(path, format!("not a record of marks as `som mark` writes: {error}"))
-    })
 }
 
 fn malformed(path: &Path, reason: String) -> Error {
