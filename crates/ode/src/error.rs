@@ -1,0 +1,37 @@
+//! The crate's error.
+
+/// What can go wrong before anything is solved.
+#[derive(Debug, PartialEq, thiserror::Error)]
+pub enum Error {
+    /// The parts of an ensemble do not fit each other or the system.
+    #[error("{what} has {found} values, expected {expected}")]
+    Shape {
+        /// The part.
+        what: &'static str,
+        /// Values it has.
+        found: usize,
+        /// Values it should have.
+        expected: usize,
+    },
+    /// Times that cannot be reached in their order.
+    #[error("times: number {index} is {time}; expected finite times, each after the one before")]
+    Times {
+        /// Which, from 0.
+        index: usize,
+        /// Its value.
+        time: f64,
+    },
+    /// A setting of a method makes no sense.
+    #[error("{what} is {value}; expected {expected}")]
+    Setting {
+        /// The setting.
+        what: &'static str,
+        /// Its value.
+        value: f64,
+        /// What was expected.
+        expected: &'static str,
+    },
+}
+
+/// Results of this crate.
+pub type Result<T> = std::result::Result<T, Error>;

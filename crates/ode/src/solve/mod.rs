@@ -1,0 +1,123 @@
+//! Solvers.
+
+mod adaptive;
+mod dop853;
+mod fixed;
+mod pair;
+mod tsit5;
+mod work;
+
+use pulp::{Arch, Simd, WithSimd};
+
+use self::{
+    adaptive::adaptive,
+    dop853::Dop853,
+    fixed::{Euler, Heun, Rk4, fixed},
+    tsit5::Tsit5,
+    work::Work,
+};
+use crate::{Ensemble, Error, Result, Solution, System};
+
+/// How an ensemble is solved.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Method {
+    /// Euler's method: first order, so many equal steps between two times.
+    Euler(usize),
+    /// Heun's method: second order.
+    Heun(usize),
+    /// The classical Runge–Kutta method: fourth order.
+    Rk4(usize),
+    /// Tsitouras' pair of orders 5 and 4 (2011), with steps of their own for each trajectory.
+    Tsit5(Tolerance),
+    /// The pair of order 8 of Dormand and Prince, with errors of orders 5 and 3 (Hairer, Nørsett &
+    /// Wanner, *Solving Ordinary Differential Equations I*, 1993).
+    Dop853(Tolerance),
+}
+
+/// How exact each step is.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Tolerance {
+    /// Error that is allowed in proportion to the state.
+    pub relative: f64,
+    /// Error that is allowed besides.
+    pub absolute: f64,
+    /// Most steps of a trajectory, those that were tried in vain included.
+    pub max_steps: u64,
+}
+
+impl Tolerance {
+    /// The same number for both kinds of error.
+    pub fn new(error: f64) -> Self {
+        Self { relative: error, absolute: error, max_steps: 1_000_000 }
+    }
+}
+
+impl Method {
+    fn check(self) -> Result<()> {
+        let refuse = |what, value, expected| Err(Error::Setting { what, value, expected });
+        match self {
+            Self::Euler(0) | Self::Heun(0) | Self::Rk4(0) => {
+                refuse("steps", 0.0, "at least one between two times")
+            }
+            Self::Euler(_) | Self::Heun(_) | Self::Rk4(_) => Ok(()),
+            Self::Tsit5(Tolerance { relative, absolute, .. })
+            | Self::Dop853(Tolerance { relative, absolute, .. }) => {
+                let sums = relative + absolute;
+                match relative >= 0.0 && absolute >= 0.0 && sums > 0.0 && sums.is_finite() {
+                    true => Ok(()),
+                    false => refuse("tolerance", sums, "two finite numbers, one of them above 0"),
+                }
+            }
+        }
+    }
+}
+
+/// Solves an ensemble on all threads. A trajectory's numbers are the same bits whichever others are
+/// solved with it.
+///
+/// # Errors
+/// If the ensemble does not fit the system, or the method makes no sense. What goes wrong with a
+/// trajectory is its [`Status`](crate::Status).
+pub fn solve<S: System>(system: &S, ensemble: &Ensemble<'_>, method: Method) -> Result<Solution> {
+    let n = ensemble.check(system)?;
+    method.check()?;
+    let dimension = system.zero().as_ref().len();
+    let mut solution = Solution {
+        states: vec![f64::NAN; n * ensemble.times.len() * dimension],
+        status: vec![Default::default(); n],
+        end: vec![ensemble.start; n],
+        last: ensemble.initial.to_vec(),
+        evaluations: vec![0; n],
+    };
+    let arch = Arch::new();
+    Work::split(system, ensemble, &mut solution, |work| {
+        arch.dispatch(Part { system, method, work });
+    });
+    Ok(solution)
+}
+
+/// A part, compiled for each kind of processor.
+struct Part<'a, S> {
+    system: &'a S,
+    method: Method,
+    work: Work<'a>,
+}
+
+impl<S: System> WithSimd for Part<'_, S> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<V: Simd>(self, _: V) {
+        let Self { system, method, mut work } = self;
+        match method {
+            Method::Euler(steps) => fixed::<S, Euler>(system, steps, &mut work),
+            Method::Heun(steps) => fixed::<S, Heun>(system, steps, &mut work),
+            Method::Rk4(steps) => fixed::<S, Rk4>(system, steps, &mut work),
+            Method::Tsit5(exact) => adaptive::<S, Tsit5<S::State>>(system, exact, &mut work),
+            Method::Dop853(exact) => adaptive::<S, Dop853<S::State>>(system, exact, &mut work),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

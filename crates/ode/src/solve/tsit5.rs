@@ -1,0 +1,140 @@
+//! Tsitouras, *Runge–Kutta pairs of order 5(4) satisfying only the first column simplifying
+//! assumption*, Computers & Mathematics with Applications 62 (2011).
+
+use super::{
+    Tolerance,
+    pair::{Pair, Row, allowed, combine, sum},
+};
+use crate::{LANES, Lanes, System};
+
+const C: [f64; 7] = [0.0, 0.161, 0.327, 0.9, 0.980_025_540_904_509_7, 1.0, 1.0];
+
+const A: [Row; 6] = [
+    &[(0, 0.161)],
+    &[(0, -0.008_480_655_492_356_989), (1, 0.335_480_655_492_357)],
+    &[(0, 2.897_153_057_105_493_4), (1, -6.359_448_489_975_075), (2, 4.362_295_432_869_581_5)],
+    &[
+        (0, 5.325_864_828_439_257),
+        (1, -11.748_883_564_062_828),
+        (2, 7.495_539_342_889_836_5),
+        (3, -0.092_495_066_361_755_25),
+    ],
+    &[
+        (0, 5.861_455_442_946_42),
+        (1, -12.920_969_317_847_11),
+        (2, 8.159_367_898_576_159),
+        (3, -0.071_584_973_281_401),
+        (4, -0.028_269_050_394_068_383),
+    ],
+    // The step itself.
+    &[
+        (0, 0.096_460_766_818_065_23),
+        (1, 0.01),
+        (2, 0.479_889_650_414_499_6),
+        (3, 1.379_008_574_103_742),
+        (4, -3.290_069_515_436_081),
+        (5, 2.324_710_524_099_774),
+    ],
+];
+
+/// The step less the one of fourth order.
+const ERROR: Row = &[
+    (0, 0.001_780_011_052_225_772),
+    (1, 0.000_816_434_459_656_747),
+    (2, -0.007_880_878_010_261_985),
+    (3, 0.144_711_007_173_263),
+    (4, -0.582_357_165_452_555_2),
+    (5, 0.458_082_105_929_186_9),
+    (6, -1.0 / 66.0),
+];
+
+/// A step in hand.
+pub(super) struct Tsit5<T> {
+    k: Vec<T>,
+    stage: T,
+    end: T,
+}
+
+impl<S: System> Pair<S> for Tsit5<S::State> {
+    const ORDER: f64 = 5.0;
+    const COST: u64 = 6;
+    const DENSE_COST: u64 = 0;
+
+    fn new(system: &S) -> Self {
+        let zero = system.zero();
+        Self { k: vec![zero.clone(); 7], stage: zero.clone(), end: zero }
+    }
+
+    fn first(&mut self) -> &mut S::State {
+        &mut self.k[0]
+    }
+
+    #[inline(always)]
+    fn attempt(
+        &mut self,
+        system: &S,
+        (t, h): (Lanes, Lanes),
+        u: &S::State,
+        p: &[Lanes],
+        tolerance: Tolerance,
+    ) -> Lanes {
+        for stage in 1..6 {
+            combine(u, h, A[stage - 1], &self.k, &mut self.stage);
+            system.rhs(t + C[stage] * h, &self.stage, p, &mut self.k[stage]);
+        }
+        combine(u, h, A[5], &self.k, &mut self.end);
+        system.rhs(t + h, &self.end, p, &mut self.k[6]);
+        let (u, end) = (u.as_ref(), self.end.as_ref());
+        let mut total = Lanes::ZERO;
+        for i in 0..u.len() {
+            let error = h * sum(ERROR, &self.k, i) / allowed(tolerance, u[i], end[i]);
+            total += error * error;
+        }
+        (total / Lanes::splat(u.len() as f64)).sqrt()
+    }
+
+    fn end(&self) -> &S::State {
+        &self.end
+    }
+
+    #[inline(always)]
+    fn dense(&mut self, _: &S, _: (Lanes, Lanes), _: &S::State, _: &[Lanes]) {}
+
+    fn between(&self, u: &S::State, h: f64, lane: usize, theta: f64, into: &mut [f64]) {
+        let square = theta * theta;
+        let shares = [
+            -1.053_088_497_729_021_6
+                * theta
+                * (theta - 1.329_989_018_975_141_2)
+                * (square - 1.436_402_854_171_635_1 * theta + 0.713_981_691_707_420_9),
+            0.1017 * square * (square - 2.196_656_833_824_975_4 * theta + 1.294_985_250_737_463_1),
+            2.490_627_285_651_252_8
+                * square
+                * (square - 2.385_356_454_720_616_6 * theta + 1.578_034_682_080_924_9),
+            -16.548_102_889_244_904
+                * square
+                * (theta - 1.217_129_272_955_332_4)
+                * (theta - 0.616_204_060_378_000_9),
+            47.379_521_962_819_28
+                * square
+                * (theta - 1.203_071_208_372_362_6)
+                * (theta - 0.658_047_292_653_547_4),
+            -34.870_657_861_496_61 * square * (theta - 1.2) * (theta - 2.0 / 3.0),
+            2.5 * square * (theta - 1.0) * (theta - 0.6),
+        ];
+        for (i, (into, u)) in into.iter_mut().zip(u.as_ref()).enumerate() {
+            let slopes = self.k.iter().map(|k| k.as_ref()[i].0[lane]);
+            let sum: f64 = shares.iter().zip(slopes).map(|(share, slope)| share * slope).sum();
+            *into = u.0[lane] + h * sum;
+        }
+    }
+
+    #[inline(always)]
+    fn advance(&mut self, lanes: [bool; LANES]) {
+        for i in 0..self.end.as_ref().len() {
+            let last = self.k[6].as_ref()[i];
+            let first = &mut self.k[0].as_mut()[i];
+            *first = last.select(lanes, *first);
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! The part of an ensemble that a thread solves.
+
+use rayon::prelude::*;
+
+use crate::{Ensemble, Lanes, Solution, Status, System};
+
+/// Trajectories of a part: enough for lanes that finish early to find others.
+const PART: usize = 256;
+
+/// Inputs and outputs of some trajectories.
+pub(super) struct Work<'a> {
+    pub start: f64,
+    pub times: &'a [f64],
+    pub dimension: usize,
+    parameter_count: usize,
+    initial: &'a [f64],
+    parameters: &'a [f64],
+    states: &'a mut [f64],
+    status: &'a mut [Status],
+    end: &'a mut [f64],
+    last: &'a mut [f64],
+    evaluations: &'a mut [u64],
+}
+
+impl Work<'_> {
+    /// Does all parts, on all threads.
+    pub fn split<S: System>(
+        system: &S,
+        ensemble: &Ensemble<'_>,
+        solution: &mut Solution,
+        each: impl Fn(Work<'_>) + Sync,
+    ) {
+        let dimension = system.zero().as_ref().len();
+        let (n, parameter_count) = (solution.status.len(), system.parameters());
+        // At least one value a chunk, also where there are no times or parameters.
+        let chunk = |width: usize| (PART * width).max(1);
+        let mut states: Vec<&mut [f64]> =
+            solution.states.chunks_mut(chunk(ensemble.times.len() * dimension)).collect();
+        states.resize_with(n.div_ceil(PART), Default::default);
+        let outputs = states
+            .into_par_iter()
+            .zip(solution.status.par_chunks_mut(PART))
+            .zip(solution.end.par_chunks_mut(PART))
+            .zip(solution.last.par_chunks_mut(chunk(dimension)))
+            .zip(solution.evaluations.par_chunks_mut(PART));
+        outputs.enumerate().for_each(|(part, ((((states, status), end), last), evaluations))| {
+            let (first, count) = (part * PART, status.len());
+            let rows = |values: &'_ [f64], width: usize| -> std::ops::Range<usize> {
+                debug_assert!((first + count) * width <= values.len());
+                first * width..(first + count) * width
+            };
+            each(Work {
+                start: ensemble.start,
+                times: ensemble.times,
+                dimension,
+                parameter_count,
+                initial: &ensemble.initial[rows(ensemble.initial, dimension)],
+                parameters: &ensemble.parameters[rows(ensemble.parameters, parameter_count)],
+                states,
+                status,
+                end,
+                last,
+                evaluations,
+            });
+        });
+    }
+
+    /// The number of trajectories.
+    pub fn count(&self) -> usize {
+        self.status.len()
+    }
+
+    /// Zeros for the parameters of all lanes.
+    pub fn parameters(&self) -> Vec<Lanes> {
+        vec![Lanes::ZERO; self.parameter_count]
+    }
+
+    /// Puts a trajectory's first state and parameters into a lane.
+    pub fn load(&self, trajectory: usize, lane: usize, u: &mut [Lanes], p: &mut [Lanes]) {
+        let row = |values: &'_ [f64], width: usize, into: &mut [Lanes]| {
+            let row = &values[trajectory * width..(trajectory + 1) * width];
+            into.iter_mut().zip(row).for_each(|(lanes, value)| lanes.0[lane] = *value);
+        };
+        row(self.initial, self.dimension, u);
+        row(self.parameters, self.parameter_count, p);
+    }
+
+    /// Where a trajectory's state at a time goes.
+    pub fn state(&mut self, trajectory: usize, time: usize) -> &mut [f64] {
+        let first = (trajectory * self.times.len() + time) * self.dimension;
+        &mut self.states[first..first + self.dimension]
+    }
+
+    /// Notes where a trajectory got to.
+    pub fn reach(&mut self, trajectory: usize, end: f64, last: impl Iterator<Item = f64>) {
+        self.end[trajectory] = end;
+        let first = trajectory * self.dimension;
+        let into = &mut self.last[first..first + self.dimension];
+        into.iter_mut().zip(last).for_each(|(into, value)| *into = value);
+    }
+
+    /// Notes how a trajectory ended, after so many evaluations.
+    pub fn finish(&mut self, trajectory: usize, status: Status, evaluations: u64) {
+        self.status[trajectory] = status;
+        self.evaluations[trajectory] = evaluations;
+    }
+}
