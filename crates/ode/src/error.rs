@@ -1,5 +1,7 @@
 //! The crate's error.
 
+use std::path::PathBuf;
+
 /// What can go wrong before anything is solved.
 #[derive(Debug, PartialEq, thiserror::Error)]
 pub enum Error {
@@ -20,6 +22,22 @@ pub enum Error {
         index: usize,
         /// Its value.
         time: f64,
+    },
+    /// A file could not be read.
+    #[error("{path}: {reason}")]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// The operating system's answer.
+        reason: String,
+    },
+    /// A text is no system.
+    #[error("{path}: {reason}")]
+    Text {
+        /// The file.
+        path: PathBuf,
+        /// What was wrong and what was expected.
+        reason: String,
     },
     /// A setting of a method makes no sense.
     #[error("{what} is {value}; expected {expected}")]

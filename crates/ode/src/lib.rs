@@ -4,7 +4,7 @@
 //! A [`System`] is a right-hand side over [`Lanes`], eight trajectories at a time. [`solve`] takes
 //! an [`Ensemble`] of any size and gives each trajectory its states at the times asked for and a
 //! [`Status`] of its own: one that diverges does not spoil the others. [`FAMILIES`] are the systems
-//! of the FMint paper.
+//! of the FMint paper; a [`TextSystem`] is anybody's.
 
 pub mod ensemble;
 pub mod error;
@@ -12,6 +12,7 @@ pub mod families;
 pub mod lanes;
 pub mod solve;
 pub mod system;
+pub mod text;
 
 pub use ensemble::{Ensemble, Solution, Status};
 pub use error::{Error, Result};
@@ -19,3 +20,4 @@ pub use families::{FAMILIES, Family};
 pub use lanes::{LANES, Lanes};
 pub use solve::{Method, Tolerance, solve};
 pub use system::{State, System};
+pub use text::TextSystem;
