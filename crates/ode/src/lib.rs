@@ -6,6 +6,7 @@
 //! [`Status`] of its own: one that diverges does not spoil the others. [`FAMILIES`] are the systems
 //! of the FMint paper; a [`TextSystem`] is anybody's.
 
+pub mod demos;
 pub mod ensemble;
 pub mod error;
 pub mod families;
@@ -14,6 +15,7 @@ pub mod solve;
 pub mod system;
 pub mod text;
 
+pub use demos::{Protocol, Task, Tasks};
 pub use ensemble::{Ensemble, Solution, Status};
 pub use error::{Error, Result};
 pub use families::{FAMILIES, Family};
