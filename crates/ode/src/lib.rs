@@ -1,7 +1,7 @@
 //! Ordinary differential equations in ensembles: many trajectories of one system, with initial
 //! states and parameters of their own.
 //!
-//! A [`System`] is a right-hand side over [`Lanes`], eight trajectories at a time. [`solve`] takes
+//! A [`System`] is a right-hand side over [`Lanes`], eight trajectories at a time. [`solve()`] takes
 //! an [`Ensemble`] of any size and gives each trajectory its states at the times asked for and a
 //! [`Status`] of its own: one that diverges does not spoil the others. [`FAMILIES`] are the systems
 //! of the FMint paper; a [`TextSystem`] is anybody's.

@@ -143,7 +143,7 @@ impl<S: System> Filled<S> {
             false => 0.01 * size / speed,
         });
         for (ahead, slope) in ahead.as_mut().iter_mut().zip(slope.as_ref()) {
-            *ahead = *ahead + guess * *slope;
+            *ahead += guess * *slope;
         }
         let mut later = system.zero();
         system.rhs(self.t + guess, &ahead, &self.p, &mut later);
@@ -187,11 +187,11 @@ impl<S: System> Filled<S> {
         let h = self.h.min(room);
         let error = pair.attempt(system, (self.t, h), &self.u, &self.p, tolerance);
         let mut taken = [false; LANES];
-        for lane in 0..LANES {
-            if let Some(run) = &mut self.runs[lane] {
+        for ((run, taken), error) in self.runs.iter_mut().zip(&mut taken).zip(error.0) {
+            if let Some(run) = run {
                 run.steps += 1;
                 run.evaluations += P::COST;
-                taken[lane] = error.0[lane] <= 1.0;
+                *taken = error <= 1.0;
             }
         }
         // The last step ends at the last time, not a rounding beside it.
@@ -209,17 +209,17 @@ impl<S: System> Filled<S> {
                 run.iter_mut().for_each(|run| run.evaluations += P::DENSE_COST);
             }
         }
-        for lane in 0..LANES {
+        for (lane, &taken) in taken.iter().enumerate() {
             let Some(run) = self.runs[lane] else { continue };
-            self.runs[lane] = match taken[lane] {
+            self.runs[lane] = match taken {
                 true => self.take(system, pair, work, run, [lane as f64, h.0[lane], to.0[lane]]),
                 false => self.refuse(work, run, lane, [h.0[lane], error.0[lane]]),
             };
             if let Some(run) = &mut self.runs[lane] {
                 let ratio = ratio(error.0[lane], run, P::ORDER);
                 self.h.0[lane] = h.0[lane] * ratio;
-                run.refused = !taken[lane];
-                if taken[lane] {
+                run.refused = !taken;
+                if taken {
                     run.before = error.0[lane].max(1e-4);
                 }
                 if run.steps >= tolerance.max_steps {

@@ -116,8 +116,8 @@ fn equal_steps_converge_with_the_order_of_their_method() {
 #[test]
 fn pairs_converge_with_their_order_at_all_times() {
     let times: Vec<f64> = (1..=5000).map(|i| f64::from(i) * 0.0201).collect();
-    let make: [(fn(Tolerance) -> Method, f64); 2] = [(Method::Tsit5, 5.0), (Method::Dop853, 8.0)];
-    for (method, order) in make {
+    let pairs: [fn(Tolerance) -> Method; 2] = [Method::Tsit5, Method::Dop853];
+    for (method, order) in pairs.into_iter().zip([5.0, 8.0]) {
         let point = |error: f64| turning_error(method(Tolerance::new(error)), &times);
         let ([rough, few], [exact, many]) = (point(1e-6), point(1e-10));
         let found = (rough / exact).log2() / (many / few).log2();

@@ -158,7 +158,7 @@ impl Fit {
         let spec = SceneSpec::train(&self.styles);
         let picture = |i: usize| -> anyhow::Result<(RgbImage, bool)> {
             let scene = Scene::generate(&spec, &sprites, self.seed, i as u64);
-            if i % 2 == 0 || scene.objects.is_empty() {
+            if i.is_multiple_of(2) || scene.objects.is_empty() {
                 return Ok((scene.image, false));
             }
             let marker = &markers[i / 2 % markers.len()];
