@@ -71,20 +71,27 @@ def report(bench, peer, ours, theirs, unit, **more):
     print(json.dumps(line), flush=True)
 
 
-def compare(bench, peer, ours, theirs, tolerance=1e-3, warm=2):
-    """Alternates the two; the first rounds are for warming up and for checking the outputs."""
+def compare(bench, peer, ours, theirs, tolerance=1e-3, warm=2, unit="s", judge=None):
+    """Alternates the two; the first rounds are for warming up and for checking the outputs: `judge`
+    stops where they are not alike, and tells what else to report; by default values are compared."""
+
+    def within(found, expected):
+        if not close(found, expected, tolerance):
+            raise SystemExit(f"{bench}: we compute {found}, {peer} computes {expected}")
+        return {}
+
     ours, theirs = Contestant(*ours), Contestant(*theirs)
-    seconds = ([], [])
+    seconds, more = ([], []), {}
     for round in range(warm + PAIRS):
         order = (ours, theirs) if round % 2 == 0 else (theirs, ours)
         results = {contestant: contestant.run() for contestant in order}
         found, expected = results[ours]["values"], results[theirs]["values"]
-        if round < warm and not close(found, expected, tolerance):
-            raise SystemExit(f"{bench}: we compute {found}, {peer} computes {expected}")
-        if round >= warm:
+        if round < warm:
+            more = (judge or within)(found, expected)
+        else:
             seconds[0].append(results[ours]["seconds"])
             seconds[1].append(results[theirs]["seconds"])
-    report(bench, peer, *seconds, "s")
+    report(bench, peer, *seconds, unit, **more)
     peaks = [contestant.end()["peak_bytes"] for contestant in (ours, theirs)]
     report(f"{bench}/memory", peer, [peaks[0]], [peaks[1]], "bytes")
 
