@@ -2,35 +2,30 @@
 
 use std::f64::consts::FRAC_PI_4;
 
-use super::Info;
-use crate::{Lanes, Method, System};
+use super::{Equation, Info};
+use crate::{Lanes, Method};
 
 pub(super) struct DrivenPendulum;
 
-pub(super) const INFO: Info = Info {
-    name: "driven",
-    states: &["x", "v"],
-    parameters: &[("b", [0.1, 0.2]), ("c", [1.0, 2.0]), ("A", [0.1, 0.2]), ("omega", [0.5, 1.5])],
-    initial: &[[-FRAC_PI_4, FRAC_PI_4], [-0.5, 0.5]],
-    stride: 20,
-    step: 0.01,
-    scheme: Method::Rk4,
-    seen: false,
-};
-
-impl System for DrivenPendulum {
-    type State = [Lanes; 2];
-
-    fn zero(&self) -> Self::State {
-        [Lanes::ZERO; 2]
-    }
-
-    fn parameters(&self) -> usize {
-        INFO.parameters.len()
-    }
+impl Equation<2> for DrivenPendulum {
+    const INFO: Info = Info {
+        name: "driven",
+        states: &["x", "v"],
+        parameters: &[
+            ("b", [0.1, 0.2]),
+            ("c", [1.0, 2.0]),
+            ("A", [0.1, 0.2]),
+            ("omega", [0.5, 1.5]),
+        ],
+        initial: &[[-FRAC_PI_4, FRAC_PI_4], [-0.5, 0.5]],
+        stride: 20,
+        step: 0.01,
+        scheme: Method::Rk4,
+        seen: false,
+    };
 
     #[inline(always)]
-    fn rhs(&self, t: Lanes, u: &Self::State, p: &[Lanes], du: &mut Self::State) {
-        *du = [u[1], -p[0] * u[1] - p[1] * u[0].sin() + p[2] * (p[3] * t).cos()];
+    fn slope(t: Lanes, u: &[Lanes; 2], p: &[Lanes]) -> [Lanes; 2] {
+        [u[1], -p[0] * u[1] - p[1] * u[0].sin() + p[2] * (p[3] * t).cos()]
     }
 }

@@ -2,40 +2,30 @@
 //! are those with which coarse solutions are as wrong as the paper says; for the wider ones of the
 //! public generator some diverge.
 
-use super::Info;
-use crate::{Lanes, Method, System};
+use super::{Equation, Info};
+use crate::{Lanes, Method};
 
 pub(super) struct LotkaVolterra;
 
-pub(super) const INFO: Info = Info {
-    name: "lotka-volterra",
-    states: &["x", "y"],
-    parameters: &[
-        ("alpha", [0.1, 0.2]),
-        ("beta", [0.01, 0.02]),
-        ("delta", [0.01, 0.02]),
-        ("gamma", [0.1, 0.2]),
-    ],
-    initial: &[[10.0, 20.0], [2.0, 10.0]],
-    stride: 200,
-    step: 0.005,
-    scheme: Method::Rk4,
-    seen: true,
-};
-
-impl System for LotkaVolterra {
-    type State = [Lanes; 2];
-
-    fn zero(&self) -> Self::State {
-        [Lanes::ZERO; 2]
-    }
-
-    fn parameters(&self) -> usize {
-        INFO.parameters.len()
-    }
+impl Equation<2> for LotkaVolterra {
+    const INFO: Info = Info {
+        name: "lotka-volterra",
+        states: &["x", "y"],
+        parameters: &[
+            ("alpha", [0.1, 0.2]),
+            ("beta", [0.01, 0.02]),
+            ("delta", [0.01, 0.02]),
+            ("gamma", [0.1, 0.2]),
+        ],
+        initial: &[[10.0, 20.0], [2.0, 10.0]],
+        stride: 200,
+        step: 0.005,
+        scheme: Method::Rk4,
+        seen: true,
+    };
 
     #[inline(always)]
-    fn rhs(&self, _: Lanes, u: &Self::State, p: &[Lanes], du: &mut Self::State) {
-        *du = [p[0] * u[0] - p[1] * u[0] * u[1], p[2] * u[0] * u[1] - p[3] * u[1]];
+    fn slope(_: Lanes, u: &[Lanes; 2], p: &[Lanes]) -> [Lanes; 2] {
+        [p[0] * u[0] - p[1] * u[0] * u[1], p[2] * u[0] * u[1] - p[3] * u[1]]
     }
 }

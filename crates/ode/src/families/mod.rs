@@ -12,45 +12,23 @@ mod lotka_volterra;
 mod oscillator;
 mod pendulum;
 
-use crate::{Ensemble, Method, Result, Solution, solve};
+use std::marker::PhantomData;
+
+use crate::{Ensemble, Lanes, Method, Result, Solution, System, solve};
 
 /// Standard gravity as the families have it, in m/s².
 const GRAVITY: f64 = 9.81;
 
 /// Every family.
 pub const FAMILIES: &[Family] = &[
-    Family {
-        info: cooling::INFO,
-        solve: |ensemble, method| solve(&cooling::LawOfCooling, ensemble, method),
-    },
-    Family {
-        info: decay::INFO,
-        solve: |ensemble, method| solve(&decay::ExponentialDecay, ensemble, method),
-    },
-    Family {
-        info: lotka_volterra::INFO,
-        solve: |ensemble, method| solve(&lotka_volterra::LotkaVolterra, ensemble, method),
-    },
-    Family {
-        info: oscillator::INFO,
-        solve: |ensemble, method| solve(&oscillator::DampedOscillator, ensemble, method),
-    },
-    Family {
-        info: fitzhugh_nagumo::INFO,
-        solve: |ensemble, method| solve(&fitzhugh_nagumo::FitzHughNagumo, ensemble, method),
-    },
-    Family {
-        info: falling::INFO,
-        solve: |ensemble, method| solve(&falling::FallingObject, ensemble, method),
-    },
-    Family {
-        info: pendulum::INFO,
-        solve: |ensemble, method| solve(&pendulum::DampedPendulum, ensemble, method),
-    },
-    Family {
-        info: driven::INFO,
-        solve: |ensemble, method| solve(&driven::DrivenPendulum, ensemble, method),
-    },
+    Family::of::<cooling::LawOfCooling, 1>(),
+    Family::of::<decay::ExponentialDecay, 1>(),
+    Family::of::<lotka_volterra::LotkaVolterra, 2>(),
+    Family::of::<oscillator::DampedOscillator, 2>(),
+    Family::of::<fitzhugh_nagumo::FitzHughNagumo, 2>(),
+    Family::of::<falling::FallingObject, 2>(),
+    Family::of::<pendulum::DampedPendulum, 2>(),
+    Family::of::<driven::DrivenPendulum, 2>(),
 ];
 
 /// The family of a [name](Info::name).
@@ -65,7 +43,42 @@ pub struct Family {
     solve: fn(&Ensemble<'_>, Method) -> Result<Solution>,
 }
 
+/// The right-hand side of a family of `D` components.
+trait Equation<const D: usize>: Sync {
+    /// What it is.
+    const INFO: Info;
+
+    /// `du/dt`; see [`System::rhs`].
+    fn slope(t: Lanes, u: &[Lanes; D], p: &[Lanes]) -> [Lanes; D];
+}
+
+/// An equation as a system.
+struct Of<E, const D: usize>(PhantomData<E>);
+
+impl<E: Equation<D>, const D: usize> System for Of<E, D> {
+    type State = [Lanes; D];
+
+    fn zero(&self) -> Self::State {
+        [Lanes::ZERO; D]
+    }
+
+    fn parameters(&self) -> usize {
+        E::INFO.parameters.len()
+    }
+
+    #[inline(always)]
+    fn rhs(&self, t: Lanes, u: &Self::State, p: &[Lanes], du: &mut Self::State) {
+        *du = E::slope(t, u, p);
+    }
+}
+
 impl Family {
+    const fn of<E: Equation<D>, const D: usize>() -> Self {
+        let solve =
+            |ensemble: &Ensemble<'_>, method| solve(&Of::<E, D>(PhantomData), ensemble, method);
+        Self { info: E::INFO, solve }
+    }
+
     /// Solves an ensemble of it.
     ///
     /// # Errors
