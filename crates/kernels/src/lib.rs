@@ -25,7 +25,7 @@ pub use ops::{
     norm::{layer_norm, rms_norm},
     rope::rotate,
 };
-pub use precision::{has_fast_bf16, mixed_precision};
+pub use precision::{has_fast_bf16, mixed_precision, unrounded};
 pub use quant::{QuantMatrix, quantised_linear, quantised_linears};
 #[cfg(target_os = "linux")]
 pub use recycler::Recycler;

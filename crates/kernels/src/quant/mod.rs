@@ -4,7 +4,8 @@
 //! A few rows of activations are rounded to signed bytes and multiplied with the blocks as they
 //! lie in the file. Many rows pay for unpacking: the blocks become `f32` a panel at a time, and the
 //! panel goes through the ordinary product, for blocks in `bf16` where the processor has that in
-//! hardware. Half-precision numbers meet activations that are not rounded.
+//! hardware. Half-precision numbers meet activations that are not rounded, and so do all numbers
+//! inside [`unrounded`](crate::unrounded).
 
 mod activations;
 mod formats;
@@ -30,6 +31,7 @@ use crate::{
         tiles::{self, Left},
     },
     ops::{linear::linear, with_scratch},
+    precision::keeps_operands,
 };
 
 /// Rows of activations from which on panels are unpacked.
@@ -100,7 +102,7 @@ impl QuantMatrix {
     /// `out = x Wᵀ`, with `x` `[m, in]` and `out` `[m, out]`.
     pub(crate) fn multiply(&self, x: &[f32], out: &mut [f32]) {
         let m = x.len() / self.columns;
-        if m >= MANY {
+        if m >= MANY || keeps_operands() && self.rounds() {
             self.by_panels(&ManyRows::new(x, self), out);
             return;
         }
@@ -192,7 +194,7 @@ impl<'a> ManyRows<'a> {
     /// For matrices like this one.
     fn new(x: &'a [f32], matrix: &QuantMatrix) -> Self {
         let x = Matrix::rows(x, [x.len() / matrix.columns, matrix.columns]);
-        match tiles::available() && matrix.rounds() {
+        match tiles::available() && matrix.rounds() && !keeps_operands() {
             true => Self::Packed(Left::new(x)),
             false => Self::Plain(x),
         }
@@ -230,7 +232,7 @@ pub fn quantised_linears<const D: usize, const N: usize>(
     weights: [&QuantMatrix; N],
 ) -> [Tensor<D>; N] {
     let columns = x.dims().last().copied().unwrap_or_default();
-    let few = x.shape().num_elements() < MANY * columns;
+    let few = x.shape().num_elements() < MANY * columns && !keeps_operands();
     let alike = weights.iter().all(|weight| weight.rounds());
     let Some(plain) = tracked(&x).filter(|x| alike && !x.is_tracked()) else {
         return weights.map(|weight| quantised_linear(x.clone(), weight));

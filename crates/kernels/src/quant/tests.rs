@@ -4,6 +4,7 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::*;
+use crate::unrounded;
 
 const TYPES: [DType; 10] = [
     DType::BF16,
@@ -119,6 +120,20 @@ fn whole_activations_lose_nothing() {
         let mut found = vec![0.0; 80];
         weight.multiply(&x, &mut found);
         assert!(worst(&found, &plain(&weight.raw.to_f32(), &x, 768)) < 2e-6, "{dtype}");
+    }
+}
+
+#[test]
+fn unrounded_products_lose_nothing() {
+    let mut rng = ChaCha8Rng::seed_from_u64(7);
+    for dtype in TYPES {
+        for m in [1, 20] {
+            let weight = matrix(dtype, 40, 768, &mut rng);
+            let x = noise(m * 768, &mut rng);
+            let mut found = vec![0.0; m * 40];
+            unrounded(|| weight.multiply(&x, &mut found));
+            assert!(worst(&found, &plain(&weight.raw.to_f32(), &x, 768)) < 2e-6, "{dtype} {m}");
+        }
     }
 }
 

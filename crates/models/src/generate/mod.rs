@@ -6,7 +6,7 @@ mod text;
 use std::ops::ControlFlow;
 
 use burn::{Int, Tensor, TensorData};
-use quintet_kernels::on_workers;
+use quintet_kernels::{on_workers, unrounded};
 use quintet_nn::Layout;
 
 pub use sampling::{Sampler, Sampling};
@@ -69,7 +69,8 @@ impl Multimodal {
         let mut cache = self.backbone().new_cache();
         let mut logits = on_workers(|| {
             let hidden = self.hidden(&batch, &layout, Some(&mut cache))?;
-            Ok::<_, Error>(self.logits_of_last(hidden))
+            // The first token decides which way a text goes.
+            Ok::<_, Error>(unrounded(|| self.logits_of_last(hidden)))
         })?;
         let mut texts = vec![Vec::new(); count];
         let mut running = vec![true; count];
