@@ -33,6 +33,8 @@ pub struct Tasks<'a> {
     pub trajectories: usize,
     /// Fine steps in a coarse one, `k`; the family's own when `None`.
     pub stride: Option<usize>,
+    /// What coarse solutions are compared with.
+    pub protocol: Protocol,
     /// Seed of coefficients and first states.
     pub seed: u64,
 }
@@ -50,25 +52,23 @@ pub struct Task {
     pub coarse: Vec<f64>,
     /// Fine solutions at the same times.
     pub fine: Vec<f64>,
-    /// Fine solutions one fine step after these times.
-    later: Vec<f64>,
+    /// What the coarse solutions are compared with at each time but the first, if not with these,
+    /// `[trajectories, n, d]`.
+    shifted: Option<Vec<f64>>,
 }
 
 impl Task {
     /// What the coarse solutions lack at each time but the first, `[trajectories, n, d]`.
-    pub fn errors(&self, protocol: Protocol) -> Vec<f64> {
+    pub fn errors(&self) -> Vec<f64> {
         let (d, row) = (self.dimension, self.times.len() * self.dimension);
-        let rows = self.coarse.chunks(row).zip(self.fine.chunks(row)).zip(self.later.chunks(row));
-        let errors = rows.flat_map(|((coarse, fine), later)| {
-            // The shifted one sets the state after the first fine step of a coarse step against the
-            // one after the whole.
-            let fine = match protocol {
-                Protocol::Aligned => &fine[d..],
-                Protocol::Shifted => &later[..row - d],
-            };
-            fine.iter().zip(&coarse[d..]).map(|(fine, coarse)| fine - coarse)
-        });
-        errors.collect()
+        let coarse = self.coarse.chunks(row).flat_map(|row| &row[d..]);
+        let errors = |fine: &mut dyn Iterator<Item = &f64>| {
+            fine.zip(coarse).map(|(fine, coarse)| fine - coarse).collect()
+        };
+        match &self.shifted {
+            None => errors(&mut self.fine.chunks(row).flat_map(|row| &row[d..])),
+            Some(shifted) => errors(&mut shifted.iter()),
+        }
     }
 }
 
@@ -97,18 +97,26 @@ impl Tasks<'_> {
             let times: Vec<f64> = (0..=self.points).map(|i| time(start + i * stride)).collect();
             let ensemble =
                 Ensemble { start: time(start), times: &times, initial, parameters: &parameters };
-            self.family.solve(&ensemble, (info.scheme)(steps)).map(|solution| solution.states)
+            self.family
+                .system
+                .solve(&ensemble, info.scheme.steps(steps))
+                .map(|solution| solution.states)
         };
         let coarse = solve(0, &initial, 1)?;
         let fine = solve(0, &initial, stride)?;
-        let step = Ensemble {
-            start: 0.0,
-            times: &[info.step],
-            initial: &initial,
-            parameters: &parameters,
+        let shifted = match self.protocol {
+            Protocol::Aligned => None,
+            // The state after the first fine step of a coarse step is set against the one after the
+            // whole.
+            Protocol::Shifted => {
+                let (start, times) = (0.0, &[info.step][..]);
+                let step = Ensemble { start, times, initial: &initial, parameters: &parameters };
+                let first = self.family.system.solve(&step, info.scheme.steps(1))?.states;
+                let later = solve(1, &first, stride)?;
+                let row = (self.points + 1) * d;
+                Some(later.chunks(row).flat_map(|row| row[..row.len() - d].to_vec()).collect())
+            }
         };
-        let first = self.family.solve(&step, (info.scheme)(1))?.states;
-        let later = solve(1, &first, stride)?;
         let times: Vec<f64> = (0..=self.points).map(|i| time(i * stride)).collect();
         let size = rows * times.len() * d;
         let task = |i: usize| {
@@ -119,7 +127,7 @@ impl Tasks<'_> {
                 times: times.clone(),
                 coarse: part(&coarse, size),
                 fine: part(&fine, size),
-                later: part(&later, size),
+                shifted: shifted.as_ref().map(|all: &Vec<f64>| part(all, size - rows * d)),
             }
         };
         Ok((0..(numbers.end - numbers.start) as usize).map(task).collect())
@@ -133,20 +141,21 @@ mod tests {
 
     fn tasks(name: &str) -> Tasks<'static> {
         let family = families::find(name).unwrap();
-        Tasks { family, points: 20, trajectories: 3, stride: None, seed: 5 }
+        let protocol = Protocol::Aligned;
+        Tasks { family, points: 20, trajectories: 3, stride: None, protocol, seed: 5 }
     }
 
     #[test]
     fn errors_are_what_the_formulas_say() {
         // u' = -κ u by Euler's method: one step multiplies by 1 - κ h.
-        let tasks = Tasks { stride: Some(4), ..tasks("decay") };
-        let task = &tasks.draw(3..4).unwrap()[0];
         let (h, k) = (0.05, 4);
-        let factor = 1.0 - task.parameters[0] * h;
-        let coarse_factor = 1.0 - task.parameters[0] * h * 4.0;
-        let row = task.times.len();
         for (protocol, late) in [(Protocol::Aligned, 0), (Protocol::Shifted, k - 1)] {
-            let errors = task.errors(protocol);
+            let tasks = Tasks { stride: Some(4), protocol, ..tasks("decay") };
+            let task = &tasks.draw(3..4).unwrap()[0];
+            let factor = 1.0 - task.parameters[0] * h;
+            let coarse_factor = 1.0 - task.parameters[0] * h * 4.0;
+            let row = task.times.len();
+            let errors = task.errors();
             assert_eq!(errors.len(), 3 * (row - 1));
             for (i, error) in errors.iter().enumerate() {
                 let (trajectory, j) = (i / (row - 1), (i % (row - 1)) as i32);
@@ -161,7 +170,9 @@ mod tests {
     #[test]
     fn a_task_is_the_same_whichever_others_are_drawn() {
         for family in FAMILIES {
-            let tasks = Tasks { family, points: 5, trajectories: 3, stride: Some(4), seed: 1 };
+            let protocol = Protocol::Shifted;
+            let tasks =
+                Tasks { family, points: 5, trajectories: 3, stride: Some(4), protocol, seed: 1 };
             let many = tasks.draw(2..40).unwrap();
             assert_eq!(tasks.draw(17..18).unwrap()[0], many[15]);
             assert_ne!(many[15].parameters, many[16].parameters);
@@ -182,7 +193,7 @@ mod tests {
         let long = Tasks { stride: Some(30), ..tasks("pendulum") }.draw(0..8).unwrap();
         assert!((long[0].times[20] / short[0].times[20] - 1.5).abs() < 1e-12);
         let largest = |tasks: &[Task]| {
-            let all = tasks.iter().flat_map(|task| task.errors(Protocol::Aligned));
+            let all = tasks.iter().flat_map(Task::errors);
             all.map(f64::abs).fold(0.0, f64::max)
         };
         // Fourth order: 1.5⁴ is 5.

@@ -1,6 +1,6 @@
 //! What is solved, and what comes of it.
 
-use crate::{Error, Result, System};
+use crate::{Error, Result};
 
 /// Trajectories of one system.
 #[derive(Clone, Copy, Debug)]
@@ -19,16 +19,16 @@ impl Ensemble<'_> {
     /// The number of trajectories.
     ///
     /// # Errors
-    /// If the parts do not fit each other or the system, or times fall.
-    pub fn check(&self, system: &impl System) -> Result<usize> {
-        let dimension = system.zero().as_ref().len();
+    /// If the parts do not fit each other or a system of `dimension` components and so many
+    /// parameters, or times fall.
+    pub fn check(&self, dimension: usize, parameters: usize) -> Result<usize> {
         let n = self.initial.len() / dimension.max(1);
         let shape = |what, found, expected| match found == expected {
             true => Ok(()),
             false => Err(Error::Shape { what, found, expected }),
         };
         shape("initial", self.initial.len(), n * dimension)?;
-        shape("parameters", self.parameters.len(), n * system.parameters())?;
+        shape("parameters", self.parameters.len(), n * parameters)?;
         let mut before = self.start;
         for (index, &time) in self.times.iter().enumerate() {
             let later = if index == 0 { time >= before } else { time > before };

@@ -23,6 +23,16 @@ pub enum Error {
         /// Its value.
         time: f64,
     },
+    /// A corrector was asked for a time that is not at the end of one of its steps.
+    #[error("times: number {index} is {time}; the corrector's steps reach {expected}")]
+    Grid {
+        /// Which, from 0.
+        index: usize,
+        /// Its value.
+        time: f64,
+        /// What was expected.
+        expected: f64,
+    },
     /// A file could not be read.
     #[error("{path}: {reason}")]
     Io {

@@ -1,4 +1,5 @@
-//! Eight numbers that are computed with as one: a register of AVX-512, or several smaller ones.
+//! Several numbers that are computed with as one: two registers of AVX-512, or more smaller ones. Two,
+//! as each step of a solver waits for the one before.
 
 use std::{
     array,
@@ -6,7 +7,7 @@ use std::{
 };
 
 /// Trajectories that are computed at a time.
-pub const LANES: usize = 8;
+pub const LANES: usize = 16;
 
 /// One number of each of [`LANES`] trajectories. No operation mixes lanes, and none is fused, so that
 /// a trajectory gets the same bits alone and among others, on every processor.

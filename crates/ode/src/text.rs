@@ -19,6 +19,8 @@
 //! b = 0.2
 //! c = 5.7
 //! ```
+//!
+//! `time = [0.0, 20.0]`, above the tables, says from when to when it is solved if nothing else does.
 
 use std::{collections::BTreeMap, fs, num::ParseFloatError, path::Path, str::FromStr};
 
@@ -27,7 +29,7 @@ use exmex::{
 };
 use serde::Deserialize;
 
-use crate::{Error, Lanes, Result, System};
+use crate::{Error, Lanes, Ranges, Result, System};
 
 /// A system whose equations were read from a text and compiled once.
 #[derive(Clone, Debug)]
@@ -36,11 +38,13 @@ pub struct TextSystem {
     pub name: String,
     /// The names of the components of its state.
     pub states: Vec<String>,
-    /// Its parameters by name, and from where to where they are drawn; both ends are equal where
-    /// there is one number.
-    pub parameters: Vec<(String, [f64; 2])>,
-    /// From where to where the components of first states are drawn.
-    pub initial: Vec<[f64; 2]>,
+    /// The names of its parameters.
+    pub parameters: Vec<String>,
+    /// From where to where first states and parameters are drawn; both ends are equal where there is
+    /// one number.
+    pub ranges: Ranges,
+    /// From when to when it is solved, if it says so.
+    pub time: Option<[f64; 2]>,
     equations: Vec<Equation>,
 }
 
@@ -68,6 +72,7 @@ struct File {
     initial: BTreeMap<String, Range>,
     #[serde(default)]
     parameters: BTreeMap<String, Range>,
+    time: Option<[f64; 2]>,
 }
 
 #[derive(Clone, Copy, Deserialize)]
@@ -100,17 +105,23 @@ impl TextSystem {
         let mut system = Self {
             name: file.name.or_else(stem).unwrap_or_default(),
             states: file.state,
-            parameters: Vec::new(),
-            initial: Vec::new(),
+            parameters: file.parameters.keys().cloned().collect(),
+            ranges: Ranges { initial: Vec::new(), parameters: Vec::new() },
+            time: file.time,
             equations: Vec::new(),
         };
         if system.states.is_empty() {
             return Err(fail("state: no component; at least one is needed".into()));
         }
         for (name, range) in &file.parameters {
-            system.parameters.push((name.clone(), ends("parameters", name, *range).map_err(fail)?));
+            system.ranges.parameters.push(ends("parameters", name, *range).map_err(fail)?);
         }
         system.check_names().map_err(fail)?;
+        if let Some(time) = file.time
+            && !(time[0] < time[1] && time.iter().all(|time| time.is_finite()))
+        {
+            return Err(fail(format!("time: {time:?} does not go from a time to a later one")));
+        }
         for (table, keys) in [
             ("equations", file.equations.keys().collect::<Vec<_>>()),
             ("initial", file.initial.keys().collect()),
@@ -122,7 +133,7 @@ impl TextSystem {
         for state in &system.states {
             let missing = |table: &str| fail(format!("{table}: nothing for {state}"));
             let range = file.initial.get(state).ok_or_else(|| missing("initial"))?;
-            system.initial.push(ends("initial", state, *range).map_err(fail)?);
+            system.ranges.initial.push(ends("initial", state, *range).map_err(fail)?);
             let text = file.equations.get(state).ok_or_else(|| missing("equations"))?;
             let equation = system.equation(text);
             let equation =
@@ -134,7 +145,7 @@ impl TextSystem {
 
     /// Names must be different, and none may already mean something.
     fn check_names(&self) -> std::result::Result<(), String> {
-        let names = self.states.iter().chain(self.parameters.iter().map(|(name, _)| name));
+        let names = self.states.iter().chain(&self.parameters);
         let taken: Vec<&str> = Functions::make().iter().map(Operator::repr).collect();
         let mut seen = Vec::new();
         for name in names {
@@ -164,7 +175,7 @@ impl TextSystem {
             FlatEx::parse(text).map_err(|error| format!("{text:?} cannot be read: {error}"))?;
         let variable = |name: &String| {
             let state = || self.states.iter().position(|state| state == name);
-            let parameter = || self.parameters.iter().position(|(other, _)| other == name);
+            let parameter = || self.parameters.iter().position(|other| other == name);
             (name == "t")
                 .then_some(Variable::Time)
                 .or_else(|| state().map(Variable::State))
@@ -331,8 +342,8 @@ mod tests {
     #[test]
     fn a_text_is_the_system_it_describes() {
         let system = parse(PENDULUM).unwrap();
-        assert_eq!((system.name.as_str(), system.initial[1]), ("driven", [0.1, 0.1]));
-        let names: Vec<&str> = system.parameters.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!((system.name.as_str(), system.ranges.initial[1]), ("driven", [0.1, 0.1]));
+        let names: Vec<&str> = system.parameters.iter().map(String::as_str).collect();
         assert_eq!(names, ["A", "b", "c", "omega"]);
         let family = families::find("driven").unwrap();
         let ours = [0.15, 0.1, 1.5, 1.0, 0.12, 0.2, 1.1, 0.7];
@@ -342,7 +353,7 @@ mod tests {
             |parameters| Ensemble { start: 0.0, times: &times, initial: &initial, parameters };
         for method in [Method::Rk4(50), Method::Tsit5(Tolerance::new(1e-9))] {
             let found = solve(&system, &ensemble(&ours), method).unwrap();
-            let expected = family.solve(&ensemble(&theirs), method).unwrap();
+            let expected = family.system.solve(&ensemble(&theirs), method).unwrap();
             for (found, expected) in found.states.iter().zip(&expected.states) {
                 assert!((found - expected).abs() < 1e-12, "{found} {expected}");
             }

@@ -1,7 +1,7 @@
 //! Newton's law of cooling: `u' = −κ (u − T)`.
 
 use super::{Equation, Info};
-use crate::{Lanes, Method};
+use crate::{Lanes, Scheme};
 
 pub(super) struct LawOfCooling;
 
@@ -13,7 +13,7 @@ impl Equation<1> for LawOfCooling {
         initial: &[[0.0, 80.0]],
         stride: 10,
         step: 0.05,
-        scheme: Method::Euler,
+        scheme: Scheme::Euler,
         seen: true,
     };
 

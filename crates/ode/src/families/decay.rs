@@ -1,7 +1,7 @@
 //! Exponential decay: `u' = −κ u`.
 
 use super::{Equation, Info};
-use crate::{Lanes, Method};
+use crate::{Lanes, Scheme};
 
 pub(super) struct ExponentialDecay;
 
@@ -13,7 +13,7 @@ impl Equation<1> for ExponentialDecay {
         initial: &[[100.0, 200.0]],
         stride: 10,
         step: 0.05,
-        scheme: Method::Euler,
+        scheme: Scheme::Euler,
         seen: false,
     };
 

@@ -3,7 +3,7 @@
 use std::f64::consts::FRAC_PI_4;
 
 use super::{Equation, Info};
-use crate::{Lanes, Method};
+use crate::{Lanes, Scheme};
 
 pub(super) struct DrivenPendulum;
 
@@ -20,7 +20,7 @@ impl Equation<2> for DrivenPendulum {
         initial: &[[-FRAC_PI_4, FRAC_PI_4], [-0.5, 0.5]],
         stride: 20,
         step: 0.01,
-        scheme: Method::Rk4,
+        scheme: Scheme::Rk4,
         seen: false,
     };
 

@@ -1,7 +1,7 @@
 //! An object that falls through air: `x'' = g − c x'`, with g = 9.81.
 
 use super::{Equation, GRAVITY, Info};
-use crate::{Lanes, Method};
+use crate::{Lanes, Scheme};
 
 pub(super) struct FallingObject;
 
@@ -13,7 +13,7 @@ impl Equation<2> for FallingObject {
         initial: &[[0.0, 100.0], [0.0, 2.0]],
         stride: 20,
         step: 0.01,
-        scheme: Method::Rk4,
+        scheme: Scheme::Rk4,
         seen: true,
     };
 

@@ -1,7 +1,7 @@
 //! FitzHugh and Nagumo's neuron: `v' = v − v³/3 − w + I`, `w' = ε (v + a − b w)`.
 
 use super::{Equation, Info};
-use crate::{Lanes, Method};
+use crate::{Lanes, Scheme};
 
 pub(super) struct FitzHughNagumo;
 
@@ -18,7 +18,7 @@ impl Equation<2> for FitzHughNagumo {
         initial: &[[-1.0, 1.0], [-0.5, 0.5]],
         stride: 100,
         step: 0.005,
-        scheme: Method::Rk4,
+        scheme: Scheme::Rk4,
         seen: true,
     };
 

@@ -3,7 +3,7 @@
 //! public generator some diverge.
 
 use super::{Equation, Info};
-use crate::{Lanes, Method};
+use crate::{Lanes, Scheme};
 
 pub(super) struct LotkaVolterra;
 
@@ -20,7 +20,7 @@ impl Equation<2> for LotkaVolterra {
         initial: &[[10.0, 20.0], [2.0, 10.0]],
         stride: 200,
         step: 0.005,
-        scheme: Method::Rk4,
+        scheme: Scheme::Rk4,
         seen: true,
     };
 

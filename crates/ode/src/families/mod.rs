@@ -14,7 +14,7 @@ mod pendulum;
 
 use std::marker::PhantomData;
 
-use crate::{Ensemble, Lanes, Method, Result, Solution, System, solve};
+use crate::{Dynamics, Lanes, Ranges, Scheme, System};
 
 /// Standard gravity as the families have it, in m/s².
 const GRAVITY: f64 = 9.81;
@@ -40,7 +40,8 @@ pub fn find(name: &str) -> Option<&'static Family> {
 pub struct Family {
     /// What it is.
     pub info: Info,
-    solve: fn(&Ensemble<'_>, Method) -> Result<Solution>,
+    /// Its right-hand side.
+    pub system: &'static dyn Dynamics,
 }
 
 /// The right-hand side of a family of `D` components.
@@ -73,18 +74,18 @@ impl<E: Equation<D>, const D: usize> System for Of<E, D> {
 }
 
 impl Family {
-    const fn of<E: Equation<D>, const D: usize>() -> Self {
-        let solve =
-            |ensemble: &Ensemble<'_>, method| solve(&Of::<E, D>(PhantomData), ensemble, method);
-        Self { info: E::INFO, solve }
+    const fn of<E: Equation<D> + 'static, const D: usize>() -> Self {
+        Self { info: E::INFO, system: &Of::<E, D>(PhantomData) }
     }
+}
 
-    /// Solves an ensemble of it.
-    ///
-    /// # Errors
-    /// As [`solve`](crate::solve()).
-    pub fn solve(&self, ensemble: &Ensemble<'_>, method: Method) -> Result<Solution> {
-        (self.solve)(ensemble, method)
+impl Info {
+    /// From where to where its first states and coefficients are drawn.
+    pub fn ranges(&self) -> Ranges {
+        Ranges {
+            initial: self.initial.to_vec(),
+            parameters: self.parameters.iter().map(|(_, range)| *range).collect(),
+        }
     }
 }
 
@@ -104,7 +105,7 @@ pub struct Info {
     /// A fine step, `Δt`.
     pub step: f64,
     /// The method of both, by its steps between two times.
-    pub scheme: fn(usize) -> Method,
+    pub scheme: Scheme,
     /// Whether the model learned from it.
     pub seen: bool,
 }

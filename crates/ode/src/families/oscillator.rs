@@ -1,7 +1,7 @@
 //! A damped harmonic oscillator: `x'' = −2 ζ ω x' − ω² x`.
 
 use super::{Equation, Info};
-use crate::{Lanes, Method};
+use crate::{Lanes, Scheme};
 
 pub(super) struct DampedOscillator;
 
@@ -13,7 +13,7 @@ impl Equation<2> for DampedOscillator {
         initial: &[[-2.0, 2.0], [-0.1, 0.1]],
         stride: 100,
         step: 0.001,
-        scheme: Method::Rk4,
+        scheme: Scheme::Rk4,
         seen: true,
     };
 

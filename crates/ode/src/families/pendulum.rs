@@ -3,7 +3,7 @@
 use std::f64::consts::FRAC_PI_4;
 
 use super::{Equation, GRAVITY, Info};
-use crate::{Lanes, Method};
+use crate::{Lanes, Scheme};
 
 pub(super) struct DampedPendulum;
 
@@ -15,7 +15,7 @@ impl Equation<2> for DampedPendulum {
         initial: &[[0.0, FRAC_PI_4], [-FRAC_PI_4, FRAC_PI_4]],
         stride: 20,
         step: 0.01,
-        scheme: Method::Rk4,
+        scheme: Scheme::Rk4,
         seen: true,
     };
 

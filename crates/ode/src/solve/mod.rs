@@ -9,11 +9,9 @@ mod work;
 
 use pulp::{Arch, Simd, WithSimd};
 
-use self::{
-    adaptive::adaptive,
-    dop853::Dop853,
-    fixed::{Euler, Heun, Rk4, fixed},
-    tsit5::Tsit5,
+use self::{adaptive::adaptive, dop853::Dop853, fixed::fixed, tsit5::Tsit5};
+pub(crate) use self::{
+    fixed::{Euler, Explicit, Heun, Rk4, slopes, step},
     work::Work,
 };
 use crate::{Ensemble, Error, Result, Solution, System};
@@ -32,6 +30,37 @@ pub enum Method {
     /// The pair of order 8 of Dormand and Prince, with errors of orders 5 and 3 (Hairer, Nørsett &
     /// Wanner, *Solving Ordinary Differential Equations I*, 1993).
     Dop853(Tolerance),
+}
+
+/// The methods with equal steps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scheme {
+    /// Euler's method.
+    Euler,
+    /// Heun's method.
+    Heun,
+    /// The classical Runge–Kutta method.
+    Rk4,
+}
+
+impl Scheme {
+    /// The method, with so many steps between two times.
+    pub fn steps(self, steps: usize) -> Method {
+        match self {
+            Self::Euler => Method::Euler(steps),
+            Self::Heun => Method::Heun(steps),
+            Self::Rk4 => Method::Rk4(steps),
+        }
+    }
+
+    /// Evaluations of a step.
+    pub fn stages(self) -> usize {
+        match self {
+            Self::Euler => Euler::C.len(),
+            Self::Heun => Heun::C.len(),
+            Self::Rk4 => Rk4::C.len(),
+        }
+    }
 }
 
 /// How exact each step is.
@@ -53,6 +82,20 @@ impl Tolerance {
 }
 
 impl Method {
+    /// The method with this share of its tolerance.
+    pub fn tightened(self, share: f64) -> Self {
+        let tighter = |of: Tolerance| Tolerance {
+            relative: of.relative * share,
+            absolute: of.absolute * share,
+            ..of
+        };
+        match self {
+            Self::Tsit5(tolerance) => Self::Tsit5(tighter(tolerance)),
+            Self::Dop853(tolerance) => Self::Dop853(tighter(tolerance)),
+            Self::Euler(_) | Self::Heun(_) | Self::Rk4(_) => self,
+        }
+    }
+
     fn check(self) -> Result<()> {
         let refuse = |what, value, expected| Err(Error::Setting { what, value, expected });
         match self {
@@ -79,9 +122,9 @@ impl Method {
 /// If the ensemble does not fit the system, or the method makes no sense. What goes wrong with a
 /// trajectory is its [`Status`](crate::Status).
 pub fn solve<S: System>(system: &S, ensemble: &Ensemble<'_>, method: Method) -> Result<Solution> {
-    let n = ensemble.check(system)?;
-    method.check()?;
     let dimension = system.zero().as_ref().len();
+    let n = ensemble.check(dimension, system.parameters())?;
+    method.check()?;
     let mut solution = Solution {
         states: vec![f64::NAN; n * ensemble.times.len() * dimension],
         status: vec![Default::default(); n],

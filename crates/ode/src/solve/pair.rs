@@ -55,9 +55,11 @@ pub(super) fn combine<T: State>(u: &T, h: Lanes, row: Row, k: &[T], into: &mut T
 /// `Σ row k` of one component.
 #[inline(always)]
 pub(super) fn sum<T: State>(row: Row, k: &[T], i: usize) -> Lanes {
-    let mut sum = Lanes::ZERO;
-    for &(stage, share) in row {
-        sum += share * k[stage].as_ref()[i];
+    let term = |&(stage, share): &(usize, f64)| share * k[stage].as_ref()[i];
+    let Some((first, others)) = row.split_first() else { return Lanes::ZERO };
+    let mut sum = term(first);
+    for other in others {
+        sum += term(other);
     }
     sum
 }

@@ -140,7 +140,7 @@ fn a_trajectory_gets_the_same_bits_alone_and_among_others() {
         let ensemble =
             Ensemble { start: 0.0, times: &times, initial: &initial, parameters: &parameters };
         for method in EVERY {
-            let all = family.solve(&ensemble, method(3)).unwrap();
+            let all = family.system.solve(&ensemble, method(3)).unwrap();
             assert!(all.status.iter().all(|status| *status == Status::Finished));
             for i in [0, 7, 8, 255, 256, 299] {
                 let alone = Ensemble {
@@ -148,7 +148,7 @@ fn a_trajectory_gets_the_same_bits_alone_and_among_others() {
                     parameters: &parameters[i * c..(i + 1) * c],
                     ..ensemble
                 };
-                let alone = family.solve(&alone, method(3)).unwrap();
+                let alone = family.system.solve(&alone, method(3)).unwrap();
                 let row = times.len() * d;
                 assert_eq!(
                     alone.states,

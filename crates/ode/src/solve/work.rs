@@ -5,10 +5,10 @@ use rayon::prelude::*;
 use crate::{Ensemble, Lanes, Solution, Status, System};
 
 /// Trajectories of a part: enough for lanes that finish early to find others.
-const PART: usize = 256;
+const PART: usize = 64;
 
 /// Inputs and outputs of some trajectories.
-pub(super) struct Work<'a> {
+pub(crate) struct Work<'a> {
     pub start: f64,
     pub times: &'a [f64],
     pub dimension: usize,

@@ -1,0 +1,275 @@
+//! Coarse steps with their corrections, and what there is to learn of them.
+
+use pulp::{Arch, Simd, WithSimd};
+use rayon::prelude::*;
+
+use super::{Corrected, Corrector, Demos, Fitted, Normal, Rule, shape::Room};
+use crate::{Dynamics, Ensemble, Error, LANES, Lanes, Result, Solution, Status};
+
+/// Trajectories that a thread takes at a time.
+const PART: usize = 64;
+/// How far times may be from a grid, in shares of a step.
+const CLOSE: f64 = 1e-6;
+
+/// What a rule reads along one trajectory, and what the coarse step lacks there.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Lessons {
+    /// `[steps, d, width]`
+    pub numbers: Vec<f64>,
+    /// `[steps, d]`
+    pub lacks: Vec<f64>,
+}
+
+impl Corrector {
+    /// Solves an ensemble coarsely and corrects each step.
+    ///
+    /// # Errors
+    /// If the ensemble does not fit the system, or its times are not those of the coarse steps.
+    pub fn apply(&self, system: &dyn Dynamics, ensemble: &Ensemble<'_>) -> Result<Corrected> {
+        let dimension = system.dimension();
+        let n = ensemble.check(dimension, system.parameters())?;
+        let times = ensemble.times.len();
+        for (index, &time) in ensemble.times.iter().enumerate() {
+            let expected = ensemble.start + (index + 1) as f64 * self.coarse.step;
+            if (time - expected).abs() > CLOSE * self.coarse.step {
+                return Err(Error::Grid { index, time, expected });
+            }
+        }
+        let mut corrected = Corrected {
+            solution: Solution {
+                states: vec![f64::NAN; n * times * dimension],
+                status: vec![Status::Diverged; n],
+                end: vec![ensemble.start; n],
+                last: ensemble.initial.to_vec(),
+                evaluations: vec![0; n],
+            },
+            doubt: vec![f64::NAN; n * times],
+        };
+        if times == 0 {
+            corrected.solution.status.fill(Status::Finished);
+            return Ok(corrected);
+        }
+        let arch = Arch::new();
+        let Corrected { solution, doubt } = &mut corrected;
+        let parts = solution
+            .states
+            .par_chunks_mut((PART * times * dimension).max(1))
+            .zip(doubt.par_chunks_mut(PART * times))
+            .zip(solution.status.par_chunks_mut(PART))
+            .zip(solution.end.par_chunks_mut(PART))
+            .zip(solution.last.par_chunks_mut((PART * dimension).max(1)))
+            .zip(solution.evaluations.par_chunks_mut(PART));
+        parts.enumerate().for_each(
+            |(part, (((((states, doubt), status), end), last), evaluations))| {
+                let out = Out { first: part * PART, states, doubt, status, end, last, evaluations };
+                arch.dispatch(Along { system, corrector: self, ensemble, out });
+            },
+        );
+        Ok(corrected)
+    }
+
+    /// What a rule is to be fitted to along each demo.
+    pub(super) fn lessons(
+        &self,
+        system: &dyn Dynamics,
+        demos: &Demos,
+        rule: &Rule,
+    ) -> Vec<Lessons> {
+        let dimension = system.dimension();
+        let n = demos.states.len() / ((demos.grid.steps + 1) * dimension);
+        let groups = (0..n).step_by(LANES).collect::<Vec<_>>().into_par_iter();
+        let arch = Arch::new();
+        groups
+            .flat_map_iter(|first| {
+                let count = LANES.min(n - first);
+                arch.dispatch(Watch { system, corrector: self, demos, rule, first, count })
+            })
+            .collect()
+    }
+}
+
+/// A part of an ensemble's outputs.
+struct Out<'a> {
+    /// The first trajectory of the part.
+    first: usize,
+    states: &'a mut [f64],
+    doubt: &'a mut [f64],
+    status: &'a mut [Status],
+    end: &'a mut [f64],
+    last: &'a mut [f64],
+    evaluations: &'a mut [u64],
+}
+
+/// Corrects a part, compiled for each kind of processor.
+struct Along<'a> {
+    system: &'a dyn Dynamics,
+    corrector: &'a Corrector,
+    ensemble: &'a Ensemble<'a>,
+    out: Out<'a>,
+}
+
+impl WithSimd for Along<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<V: Simd>(self, _: V) {
+        let Self { system, corrector, ensemble, out } = self;
+        let coarse = corrector.coarse;
+        let first = corrector.correction.as_ref();
+        let second = corrector.second.as_ref();
+        let history = |of: Option<&Fitted>| of.map_or(0, |of| of.rule.shape.history);
+        let history = history(first).max(history(second));
+        let d = corrector.normal.states.len();
+        let times = ensemble.times.len();
+        let stages = coarse.scheme.stages();
+        let mut u = vec![Lanes::ZERO; d];
+        let mut plain = u.clone();
+        let mut p = vec![Lanes::ZERO; system.parameters()];
+        // Those of the present step first.
+        let mut slopes = vec![Lanes::ZERO; (history + 1) * stages * d];
+        let mut inner = vec![Lanes::ZERO; stages * d];
+        let (mut room, mut other) = (Room::default(), Room::default());
+        for group in (0..out.status.len()).step_by(LANES) {
+            let count = LANES.min(out.status.len() - group);
+            load(ensemble.initial, out.first + group, count, &mut u);
+            load(ensemble.parameters, out.first + group, count, &mut p);
+            let mut doubt = Lanes::ZERO;
+            let mut going = [false; LANES];
+            going[..count].fill(true);
+            let mut evaluations = 0;
+            for index in 0..times {
+                let t = ensemble.start + index as f64 * coarse.step;
+                slopes.rotate_right(stages * d);
+                let present = &mut slopes[..stages * d];
+                system.step(coarse.scheme, [t, coarse.step], &u, &p, present, &mut plain);
+                evaluations += stages as u64;
+                if index < history {
+                    let h = coarse.step / coarse.starter as f64;
+                    for part in 0..coarse.starter {
+                        let t = t + part as f64 * h;
+                        system.step(coarse.scheme, [t, h], &u, &p, &mut inner, &mut plain);
+                        std::mem::swap(&mut u, &mut plain);
+                    }
+                    evaluations += (stages * coarse.starter) as u64;
+                } else {
+                    let read = |of: &Fitted, room: &mut Room| {
+                        let at = (&u[..], &p[..]);
+                        of.rule.read(coarse.step, &corrector.normal, at, &slopes, room);
+                    };
+                    if let Some(first) = first {
+                        read(first, &mut room);
+                    }
+                    if let Some(second) = second {
+                        read(second, &mut other);
+                    }
+                    let mut differs = Lanes::ZERO;
+                    for i in 0..d {
+                        let correction = first.map_or(Lanes::ZERO, |of| of.total(i, &room));
+                        let second = second.map_or(Lanes::ZERO, |of| of.total(i, &other));
+                        let spread = Lanes::splat(1.0 / corrector.normal.states[i][1]);
+                        differs = differs.max((correction - second).abs() * spread);
+                        u[i] = plain[i] + correction;
+                    }
+                    doubt += differs;
+                }
+                for lane in 0..count {
+                    if !going[lane] {
+                        continue;
+                    }
+                    let trajectory = group + lane;
+                    let state = || u.iter().map(|lanes| lanes.0[lane]);
+                    out.evaluations[trajectory] = evaluations;
+                    if !state().all(f64::is_finite) {
+                        going[lane] = false;
+                        continue;
+                    }
+                    let into = &mut out.states[(trajectory * times + index) * d..][..d];
+                    into.iter_mut().zip(state()).for_each(|(into, value)| *into = value);
+                    out.last[trajectory * d..][..d].copy_from_slice(into);
+                    out.doubt[trajectory * times + index] = doubt.0[lane];
+                    out.end[trajectory] = ensemble.times[index];
+                    if index + 1 == times {
+                        out.status[trajectory] = Status::Finished;
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl Fitted {
+    /// The correction of one component.
+    #[inline(always)]
+    fn total(&self, component: usize, room: &Room) -> Lanes {
+        let width = self.rule.width();
+        let of = component * width..(component + 1) * width;
+        let terms = room.numbers[of.clone()].iter().zip(&self.shares[of]);
+        terms.fold(Lanes::ZERO, |sum, (number, share)| sum + *share * *number)
+    }
+}
+
+/// Looks at some demos, compiled for each kind of processor.
+struct Watch<'a> {
+    system: &'a dyn Dynamics,
+    corrector: &'a Corrector,
+    demos: &'a Demos,
+    rule: &'a Rule,
+    first: usize,
+    count: usize,
+}
+
+impl WithSimd for Watch<'_> {
+    type Output = Vec<Lessons>;
+
+    #[inline(always)]
+    fn with_simd<V: Simd>(self, _: V) -> Vec<Lessons> {
+        let Self { system, corrector, demos, rule, first, count } = self;
+        let normal: &Normal = &corrector.normal;
+        let grid = demos.grid;
+        let (d, stages) = (system.dimension(), corrector.coarse.scheme.stages());
+        let mut u = vec![Lanes::ZERO; d];
+        let mut plain = u.clone();
+        let mut p = vec![Lanes::ZERO; system.parameters()];
+        load(&demos.parameters, first, count, &mut p);
+        let history = rule.shape.history;
+        let mut slopes = vec![Lanes::ZERO; (history + 1) * stages * d];
+        let mut room = Room::default();
+        let mut lessons = vec![Lessons::default(); count];
+        let mut going = vec![true; count];
+        let row = (grid.steps + 1) * d;
+        for index in 0..grid.steps {
+            let state =
+                |lane: usize, index: usize| &demos.states[(first + lane) * row + index * d..][..d];
+            for lane in 0..count {
+                u.iter_mut().zip(state(lane, index)).for_each(|(u, x)| u.0[lane] = *x);
+            }
+            slopes.rotate_right(stages * d);
+            let at = [grid.time(index), grid.step];
+            let present = &mut slopes[..stages * d];
+            system.step(corrector.coarse.scheme, at, &u, &p, present, &mut plain);
+            if index < history {
+                continue;
+            }
+            rule.read(grid.step, normal, (&u, &p), &slopes, &mut room);
+            for (lane, lessons) in lessons.iter_mut().enumerate() {
+                let lacks = plain.iter().zip(state(lane, index + 1));
+                let lacks: Vec<f64> = lacks.map(|(plain, fine)| fine - plain.0[lane]).collect();
+                let numbers = room.numbers.iter().map(|number| number.0[lane]);
+                going[lane] &= lacks.iter().copied().chain(numbers.clone()).all(f64::is_finite);
+                if going[lane] {
+                    lessons.numbers.extend(numbers);
+                    lessons.lacks.extend(lacks);
+                }
+            }
+        }
+        lessons
+    }
+}
+
+/// Puts rows into lanes.
+fn load(rows: &[f64], first: usize, count: usize, into: &mut [Lanes]) {
+    let width = into.len();
+    for (lane, row) in (0..count).map(|lane| (lane, &rows[(first + lane) * width..][..width])) {
+        into.iter_mut().zip(row).for_each(|(lanes, value)| lanes.0[lane] = *value);
+    }
+}

@@ -1,0 +1,118 @@
+//! Correcting coarse solutions in context: from a few trajectories that were solved exactly, learn
+//! what a coarse step of the same system lacks, and add it at each step of all others (FMint's Eq. 5),
+//! here in closed form.
+//!
+//! [`learn`] fits correctors of several [`Shape`]s to demos by least squares and keeps the one that
+//! serves best along trajectories that it was not fitted to. Applying it costs no evaluation beyond
+//! those of the coarse solver, but for the first steps of one that looks back.
+
+mod fit;
+mod march;
+mod plan;
+mod select;
+mod shape;
+#[cfg(test)]
+mod tests;
+mod trust;
+
+use march::Lessons;
+
+use crate::{Scheme, Solution};
+
+pub use self::{
+    plan::{Calibrated, Compiled, Outcome, References, Settings, Source},
+    select::{Learned, learn},
+    shape::{Normal, Rule, Shape},
+    trust::Trust,
+};
+
+/// Times at equal distances.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Grid {
+    /// The first.
+    pub start: f64,
+    /// From one to the next: a coarse step.
+    pub step: f64,
+    /// Number of steps.
+    pub steps: usize,
+}
+
+impl Grid {
+    /// All times but the first, `[steps]`.
+    pub fn times(&self) -> Vec<f64> {
+        (1..=self.steps).map(|i| self.time(i)).collect()
+    }
+
+    /// The same times and those between, so many steps in each.
+    pub fn divided(&self, parts: usize) -> Self {
+        Self { start: self.start, step: self.step / parts as f64, steps: self.steps * parts }
+    }
+
+    /// The time after so many steps.
+    pub fn time(&self, steps: usize) -> f64 {
+        self.start + steps as f64 * self.step
+    }
+}
+
+/// Trajectories that were solved exactly.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Demos {
+    /// When their states are given.
+    pub grid: Grid,
+    /// States from the first time on, `[demos, steps + 1, d]`. What follows a state that is not finite
+    /// does not count.
+    pub states: Vec<f64>,
+    /// Parameters, `[demos, p]`.
+    pub parameters: Vec<f64>,
+}
+
+/// How trajectories are solved coarsely.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Coarse {
+    /// The method.
+    pub scheme: Scheme,
+    /// The length of a step.
+    pub step: f64,
+    /// In how many the first steps are divided, at most, if a corrector looks back on them: it has
+    /// nothing to look at yet.
+    pub starter: usize,
+}
+
+/// Adds to each coarse step what the demos say that it lacks.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Corrector {
+    /// The solver that it corrects.
+    pub coarse: Coarse,
+    /// Middle and spread of the demos.
+    pub normal: Normal,
+    /// The correction; `None` adds nothing.
+    pub correction: Option<Fitted>,
+    /// Another one, which is computed along to see where the two differ.
+    pub second: Option<Fitted>,
+}
+
+impl Corrector {
+    /// The smallest spread of a component.
+    fn least_spread(&self) -> f64 {
+        self.normal.states.iter().map(|[_, spread]| *spread).fold(f64::INFINITY, f64::min)
+    }
+}
+
+/// A rule with its shares.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Fitted {
+    /// What is added up.
+    pub rule: Rule,
+    /// How much of each, `[d, width]`.
+    pub shares: Vec<f64>,
+}
+
+/// Corrected trajectories.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Corrected {
+    /// States as of any solver.
+    pub solution: Solution,
+    /// How far the two corrections differed up to each time, added up, in spreads of the demos;
+    /// `[n, times]`. A measure of error, not yet a promise.
+    pub doubt: Vec<f64>,
+}

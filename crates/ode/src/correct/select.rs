@@ -1,0 +1,213 @@
+//! Which corrector serves best.
+
+use rayon::prelude::*;
+
+use super::{
+    Coarse, Corrector, Demos, Fitted, Lessons, Normal, Rule, Shape,
+    fit::{Fits, RIDGES},
+};
+use crate::{Dynamics, Ensemble, Error, Result};
+
+/// What is tried, the simplest first.
+const SHAPES: [Shape; 12] = {
+    const fn shape(history: usize, modulated: bool, degree: u32) -> Shape {
+        Shape { history, modulated, degree }
+    }
+    [
+        shape(0, false, 0),
+        shape(0, false, 1),
+        shape(1, false, 0),
+        shape(2, false, 0),
+        shape(3, false, 0),
+        shape(0, true, 0),
+        shape(0, false, 3),
+        shape(1, false, 3),
+        shape(1, true, 0),
+        shape(2, true, 0),
+        shape(3, true, 0),
+        shape(1, true, 4),
+    ]
+};
+/// Most parts into which demos are divided, each of which is corrected by what the others teach.
+const FOLDS: usize = 5;
+/// A more complicated shape has to be better by this factor,
+const BETTER: f64 = 0.9;
+/// and below this error, in spreads, none is better than another.
+const FLOOR: f64 = 1e-12;
+/// The same for ridges.
+const RIDGE_FLOOR: f64 = 1e-14;
+/// First steps are divided as little as raises the error by no more than this factor.
+const SPARED: f64 = 1.1;
+
+/// A corrector and how well it did.
+#[derive(Clone, Debug)]
+pub struct Learned {
+    /// The corrector, fitted to all demos.
+    pub corrector: Corrector,
+    /// Its error along demos that it was not fitted to: root mean square, in spreads.
+    pub error: f64,
+    /// That of the coarse solver.
+    pub coarse_error: f64,
+}
+
+/// A shape with a ridge and its error.
+#[derive(Clone, Copy)]
+struct Tried {
+    shape: usize,
+    ridge: f64,
+    error: f64,
+}
+
+/// Learns a corrector from demos. Every shape is fitted to a part of them and tried along the rest,
+/// with several ridges; the best is fitted to all, and its first steps are divided no more than they
+/// need, [`Coarse::starter`] at most. With one demo, its first half teaches and all of
+/// it is the trial.
+///
+/// # Errors
+/// If there is no demo, or they do not fit the system or the coarse step.
+pub fn learn(system: &dyn Dynamics, demos: &Demos, coarse: Coarse) -> Result<Learned> {
+    let (d, width) = (system.dimension(), system.parameters());
+    let row = (demos.grid.steps + 1) * d;
+    let n = demos.states.len() / row;
+    let shape = |what, found, expected| match found == expected {
+        true => Ok(()),
+        false => Err(Error::Shape { what, found, expected }),
+    };
+    shape("demos", demos.states.len(), n.max(1) * row)?;
+    shape("parameters", demos.parameters.len(), n * width)?;
+    if (demos.grid.step - coarse.step).abs() > 1e-9 * coarse.step.abs() || coarse.starter == 0 {
+        let (what, value) = ("the coarse step of demos", demos.grid.step);
+        return Err(Error::Setting { what, value, expected: "that of the coarse solver" });
+    }
+    let normal = Normal::new(&demos.states, d, &demos.parameters, width);
+    let plain = Corrector { coarse, normal, correction: None, second: None };
+    let all: Vec<usize> = (0..n).collect();
+    let coarse_error = error(system, &plain, demos, &all)?;
+    let tried: Vec<Option<Tried>> = (0..SHAPES.len())
+        .into_par_iter()
+        .map(|shape| attempt(system, &plain, demos, shape))
+        .collect::<Result<_>>()?;
+    let none = Tried { shape: usize::MAX, ridge: 0.0, error: coarse_error };
+    let mut order = vec![none];
+    for tried in tried.into_iter().flatten() {
+        let better = tried.error.max(FLOOR) < order[0].error * BETTER;
+        order.insert(if better { 0 } else { order.len() }, tried);
+    }
+    let best = order[0];
+    // One that looks no further back, so that it needs no more first steps.
+    let history = |tried: &Tried| SHAPES.get(tried.shape).map(|shape| shape.history);
+    let second = order[1..]
+        .iter()
+        .filter(|tried| history(tried).is_some_and(|other| Some(other) <= history(&best)));
+    let second = second.min_by(|a, b| a.error.total_cmp(&b.error)).copied();
+    let fitted = |tried: Tried| {
+        let rule = rule(&plain, *SHAPES.get(tried.shape)?)?;
+        let lessons = plain.lessons(system, demos, &rule);
+        let fits = fits(&rule, d, lessons.iter())?;
+        Some(Fitted { shares: shares(&fits, tried.ridge)?, rule })
+    };
+    let correction = fitted(best);
+    let second = second.filter(|_| correction.is_some()).and_then(fitted);
+    let mut corrector = Corrector { correction, second, ..plain };
+    let enough = SPARED * error(system, &corrector, demos, &all)?.max(FLOOR);
+    while corrector.coarse.starter > 1 {
+        let mut cheaper = corrector.clone();
+        cheaper.coarse.starter /= 2;
+        if error(system, &cheaper, demos, &all)? > enough {
+            break;
+        }
+        corrector = cheaper;
+    }
+    Ok(Learned { corrector, error: best.error, coarse_error })
+}
+
+fn rule(plain: &Corrector, shape: Shape) -> Option<Rule> {
+    Rule::new(shape, plain.coarse.scheme.stages(), &plain.normal)
+}
+
+/// A shape with the ridge that is best for it; `None` if there are too few demos to fit it.
+fn attempt(
+    system: &dyn Dynamics,
+    plain: &Corrector,
+    demos: &Demos,
+    number: usize,
+) -> Result<Option<Tried>> {
+    let Some(rule) = rule(plain, SHAPES[number]) else { return Ok(None) };
+    let d = plain.normal.states.len();
+    let mut lessons = plain.lessons(system, demos, &rule);
+    let folds = FOLDS.min(lessons.len());
+    if let [only] = &mut lessons[..] {
+        let half = only.lacks.len() / d / 2;
+        only.lacks.truncate(half * d);
+        only.numbers.truncate(half * d * rule.width());
+    }
+    let mut errors = [0.0; RIDGES.len()];
+    for fold in 0..folds {
+        let teaches = |i: usize| i % folds != fold || folds == 1;
+        let teachers = lessons.iter().enumerate().filter(|(i, _)| teaches(*i)).map(|(_, of)| of);
+        let Some(fits) = fits(&rule, d, teachers) else { return Ok(None) };
+        let trials: Vec<usize> = (fold..lessons.len()).step_by(folds).collect();
+        for (total, ridge) in errors.iter_mut().zip(RIDGES) {
+            let Some(shares) = shares(&fits, ridge) else {
+                *total = f64::INFINITY;
+                continue;
+            };
+            let correction = Some(Fitted { rule: rule.clone(), shares });
+            let corrector = Corrector { correction, ..plain.clone() };
+            let error = error(system, &corrector, demos, &trials)?;
+            *total += error * error * trials.len() as f64;
+        }
+    }
+    let tried = errors.iter().zip(RIDGES).map(|(total, ridge)| Tried {
+        shape: number,
+        ridge,
+        error: (total / lessons.len() as f64).sqrt(),
+    });
+    // Of equal ones the last, whose ridge is the largest.
+    let tried = tried.rev().filter(|tried| tried.error.is_finite());
+    Ok(tried.min_by(|a, b| a.error.max(RIDGE_FLOOR).total_cmp(&b.error.max(RIDGE_FLOOR))))
+}
+
+/// Fits of all components.
+fn fits<'a>(
+    rule: &Rule,
+    dimension: usize,
+    lessons: impl Iterator<Item = &'a Lessons> + Clone,
+) -> Option<Vec<Fits>> {
+    let fits = |component| Fits::new(lessons.clone(), (component, dimension, rule.width()));
+    (0..dimension).map(fits).collect()
+}
+
+fn shares(fits: &[Fits], ridge: f64) -> Option<Vec<f64>> {
+    let shares: Option<Vec<_>> = fits.iter().map(|fits| fits.shares(ridge)).collect();
+    Some(shares?.concat())
+}
+
+/// The root of the mean square error along some demos, in spreads; infinite if one diverges.
+fn error(system: &dyn Dynamics, corrector: &Corrector, demos: &Demos, of: &[usize]) -> Result<f64> {
+    let (d, width) = (system.dimension(), system.parameters());
+    let row = (demos.grid.steps + 1) * d;
+    let rows = |values: &[f64], row: usize, take: usize| -> Vec<f64> {
+        of.iter().flat_map(|i| values[i * row..][..take].iter().copied()).collect()
+    };
+    let ensemble = Ensemble {
+        start: demos.grid.start,
+        times: &demos.grid.times(),
+        initial: &rows(&demos.states, row, d),
+        parameters: &rows(&demos.parameters, width, width),
+    };
+    let found = corrector.apply(system, &ensemble)?.solution.states;
+    let (mut total, mut count) = (0.0, 0);
+    for (found, demo) in found.chunks(row - d).zip(of) {
+        let fine = &demos.states[demo * row + d..][..row - d];
+        for (i, (found, fine)) in found.iter().zip(fine).enumerate() {
+            if !fine.is_finite() {
+                break;
+            }
+            let error = (found - fine) / corrector.normal.states[i % d][1];
+            total += if error.is_nan() { f64::INFINITY } else { error * error };
+            count += 1;
+        }
+    }
+    Ok((total / count.max(1) as f64).sqrt())
+}

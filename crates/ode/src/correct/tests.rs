@@ -1,0 +1,231 @@
+use super::*;
+use crate::{
+    Dynamics, Error, FAMILIES, Family, Lanes, Members, Method, Protocol, Ranges, Status, System,
+    Task, Tasks, Tolerance, families,
+};
+
+const STEPS: usize = 49;
+
+fn tasks(family: &'static Family, demos: usize) -> Tasks<'static> {
+    let protocol = Protocol::Aligned;
+    Tasks { family, points: STEPS, trajectories: demos + 1, stride: None, protocol, seed: 1 }
+}
+
+/// What is learned from the first trajectories of a task, and its demos.
+fn taught(family: &Family, task: &Task, demos: usize) -> Learned {
+    let row = task.times.len() * task.dimension;
+    let step = task.times[1];
+    let demos = Demos {
+        grid: Grid { start: 0.0, step, steps: STEPS },
+        states: task.fine[..demos * row].to_vec(),
+        parameters: task.parameters.repeat(demos),
+    };
+    let starter = family.info.stride.min(16);
+    let coarse = Coarse { scheme: family.info.scheme, step, starter };
+    learn(family.system, &demos, coarse).unwrap()
+}
+
+/// Root mean square errors of the query, corrected and coarse.
+fn query_errors(family: &Family, task: &Task, corrector: &Corrector) -> [f64; 2] {
+    let d = task.dimension;
+    let row = task.times.len() * d;
+    let query = &task.fine[task.fine.len() - row..];
+    let members = Members { initial: query[..d].to_vec(), parameters: task.parameters.clone() };
+    let ensemble = members.ensemble(0.0, &task.times[1..]);
+    let found = corrector.apply(family.system, &ensemble).unwrap().solution.states;
+    let rms = |found: &[f64]| {
+        let squares = found.iter().zip(&query[d..]).map(|(a, b)| (a - b).powi(2));
+        (squares.sum::<f64>() / found.len() as f64).sqrt()
+    };
+    [rms(&found), rms(&task.coarse[task.coarse.len() - row + d..])]
+}
+
+#[test]
+fn corrected_is_better_than_coarse_and_exact_where_the_system_is_linear() {
+    for family in FAMILIES {
+        let linear = ["cooling", "decay", "falling", "oscillator"].contains(&family.info.name);
+        let (mut corrected, mut coarse) = (0.0, 0.0);
+        for task in tasks(family, 5).draw(0..4).unwrap() {
+            let learned = taught(family, &task, 5);
+            let [ours, theirs] = query_errors(family, &task, &learned.corrector);
+            corrected += ours;
+            coarse += theirs;
+        }
+        let most = if linear { 1e-9 } else { 0.6 * coarse };
+        assert!(corrected < most, "{}: {corrected:.1e} of {coarse:.1e}", family.info.name);
+    }
+}
+
+#[test]
+fn one_demo_teaches_a_linear_system() {
+    for name in ["cooling", "falling", "oscillator"] {
+        let family = families::find(name).unwrap();
+        let task = &tasks(family, 1).draw(3..4).unwrap()[0];
+        let learned = taught(family, task, 1);
+        let [ours, _] = query_errors(family, task, &learned.corrector);
+        assert!(ours < 1e-8, "{name}: {ours:.1e}");
+    }
+}
+
+/// A pendulum with friction whose members differ in all numbers.
+fn pendulum() -> (&'static dyn Dynamics, Ranges, Grid) {
+    let family = families::find("pendulum").unwrap();
+    (family.system, family.info.ranges(), Grid { start: 0.0, step: 0.2, steps: 40 })
+}
+
+/// The greatest error of each member in spreads.
+fn errors(
+    system: &dyn Dynamics,
+    corrector: &Corrector,
+    members: &Members,
+    grid: Grid,
+    states: &[f64],
+) -> Vec<f64> {
+    let times = grid.times();
+    let exact = Method::Dop853(Tolerance::new(1e-12));
+    let fine = system.solve(&members.ensemble(grid.start, &times), exact).unwrap().states;
+    let row = grid.steps * system.dimension();
+    let rows = states.chunks(row).zip(fine.chunks(row));
+    rows.map(|(found, fine)| corrector.errors(found, fine).fold(0.0, f64::max)).collect()
+}
+
+#[test]
+fn promises_hold_as_often_as_they_say() {
+    let (system, ranges, grid) = pendulum();
+    let settings = Settings { held: 400, ..Settings::default() };
+    let references = References::solve(system, &ranges, grid, 1, settings).unwrap();
+    let compiled = references.compile(system, 1).unwrap();
+    let members = ranges.draw(7, 0..1500);
+    let outcome = compiled.solve(system, &members, grid, None).unwrap();
+    let corrector = &compiled.learned.corrector;
+    let (mut kept, mut narrow) = (0, 0);
+    let times = grid.times();
+    let exact = Method::Dop853(Tolerance::new(1e-12));
+    let fine = system.solve(&members.ensemble(0.0, &times), exact).unwrap().states;
+    for (i, (found, fine)) in outcome.solution.states.chunks(80).zip(fine.chunks(80)).enumerate() {
+        let bands = &outcome.bands[i * 40..][..40];
+        let inside = corrector.errors(found, fine).zip(bands).all(|(error, band)| error <= *band);
+        kept += usize::from(inside);
+        // A band that says nothing would be kept always.
+        let largest = corrector.errors(found, fine).fold(0.0, f64::max);
+        narrow += usize::from(largest > bands[39] / 30.0);
+    }
+    let share = kept as f64 / 1500.0;
+    assert!((0.86..=0.94).contains(&share), "{share}");
+    assert!(narrow > 750, "{narrow}");
+    assert!(outcome.unusual.iter().filter(|unusual| **unusual).count() < 15);
+}
+
+#[test]
+fn what_cannot_be_promised_is_solved() {
+    let (system, ranges, grid) = pendulum();
+    let references = References::solve(system, &ranges, grid, 2, Settings::default()).unwrap();
+    let compiled = references.compile(system, 2).unwrap();
+    let corrector = &compiled.learned.corrector;
+    let tolerance = 1e-5;
+    let solver = references.solver(system, corrector, tolerance).unwrap();
+    assert!(solver.promise <= tolerance);
+    // Some of the distribution, some that swing over the top, one that is no number.
+    let mut members = ranges.draw(8, 0..200);
+    for i in 100..200 {
+        members.initial[2 * i + 1] = 12.0 + i as f64 / 50.0;
+    }
+    members.initial[10] = f64::NAN;
+    let outcome = compiled.solve(system, &members, grid, Some((solver, tolerance))).unwrap();
+    let found = errors(system, corrector, &members, grid, &outcome.solution.states);
+    assert!(outcome.sources[100..].iter().all(|source| *source == Source::Solver));
+    assert!(outcome.unusual[100..].iter().all(|unusual| *unusual));
+    let corrected = |source: &Source| *source == Source::Corrected;
+    assert!(outcome.sources[..100].iter().filter(|source| corrected(source)).count() > 50);
+    assert_eq!(outcome.solution.status[5], Status::Diverged);
+    assert_eq!(outcome.bands[5 * 40], f64::INFINITY);
+    let broken = (0..100).filter(|i| *i != 5 && found[*i] > tolerance).count();
+    assert!(broken <= 15, "{broken}");
+    // Nothing was calibrated on these: each makes a promise of its own.
+    for (error, bands) in found.iter().zip(outcome.bands.chunks(40)).skip(100) {
+        assert!(*error <= bands[39] && bands[39] <= tolerance, "{error} {}", bands[39]);
+    }
+}
+
+/// `u' = 1` until `u` is 1, then `u' = −1`: no smooth rule holds.
+struct Jump;
+
+impl System for Jump {
+    type State = [Lanes; 1];
+
+    fn zero(&self) -> Self::State {
+        [Lanes::ZERO]
+    }
+
+    fn parameters(&self) -> usize {
+        0
+    }
+
+    fn rhs(&self, _: Lanes, u: &Self::State, _: &[Lanes], du: &mut Self::State) {
+        *du = [u[0].map(|u| if u < 1.0 { 1.0 } else { -5.0 * (u - 0.9) })];
+    }
+}
+
+#[test]
+fn a_discontinuous_system_makes_promises_that_hold() {
+    let ranges = Ranges { initial: vec![[0.0, 0.9]], parameters: Vec::new() };
+    let grid = Grid { start: 0.0, step: 0.1, steps: 30 };
+    let reference = Tolerance { max_steps: 20_000, ..Tolerance::new(1e-6) };
+    let settings = Settings { held: 100, reference, ..Settings::default() };
+    let references = References::solve(&Jump, &ranges, grid, 1, settings).unwrap();
+    let compiled = references.compile(&Jump, 1).unwrap();
+    assert!(compiled.learned.error <= compiled.learned.coarse_error);
+    let outcome = compiled.solve(&Jump, &ranges.draw(1, 0..50), grid, None).unwrap();
+    assert!(outcome.solution.states.iter().all(|value| value.is_finite()));
+}
+
+#[test]
+fn demos_that_diverge_teach_as_far_as_they_go() {
+    let family = families::find("pendulum").unwrap();
+    let mut task = tasks(family, 5).draw(0..1).unwrap().remove(0);
+    let row = task.times.len() * 2;
+    task.fine[row + 30..2 * row].fill(f64::NAN);
+    let learned = taught(family, &task, 5);
+    let [ours, theirs] = query_errors(family, &task, &learned.corrector);
+    assert!(ours < theirs / 100.0);
+    task.fine[..5 * row].fill(f64::NAN);
+    let nothing = taught(family, &task, 5);
+    assert_eq!(nothing.corrector.correction, None);
+}
+
+#[test]
+fn what_does_not_fit_is_told() {
+    let family = families::find("pendulum").unwrap();
+    let task = &tasks(family, 5).draw(0..1).unwrap()[0];
+    let corrector = taught(family, task, 5).corrector;
+    let members = family.info.ranges().draw(0, 0..3);
+    let times = [0.2, 0.4, 0.7];
+    let error = corrector.apply(family.system, &members.ensemble(0.0, &times)).unwrap_err();
+    assert!(matches!(error, Error::Grid { index: 2, .. }), "{error}");
+    let none = Demos {
+        grid: Grid { start: 0.0, step: 0.2, steps: 3 },
+        states: vec![],
+        parameters: vec![],
+    };
+    let error = learn(family.system, &none, corrector.coarse).unwrap_err();
+    assert!(matches!(error, Error::Shape { what: "demos", .. }), "{error}");
+    let other = Coarse { step: 0.1, ..corrector.coarse };
+    let demos = Demos { states: vec![0.0; 8], parameters: vec![1.0; 2], ..none };
+    assert!(matches!(learn(family.system, &demos, other), Err(Error::Setting { .. })));
+}
+
+#[test]
+fn a_trajectory_is_corrected_alike_alone_and_among_others() {
+    let (system, ranges, grid) = pendulum();
+    let settings = Settings { held: 9, ..Settings::default() };
+    let references = References::solve(system, &ranges, grid, 1, settings).unwrap();
+    let compiled = references.compile(system, 1).unwrap();
+    let members = ranges.draw(3, 0..150);
+    let all = compiled.solve(system, &members, grid, None).unwrap();
+    for i in [0, 77, 149] {
+        let alone = members.select(&[i], 2, 2);
+        let alone = compiled.solve(system, &alone, grid, None).unwrap();
+        assert_eq!(alone.solution.states, all.solution.states[i * 80..][..80]);
+        assert_eq!(alone.bands, all.bands[i * 40..][..40]);
+    }
+}
