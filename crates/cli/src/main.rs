@@ -60,6 +60,8 @@ enum Command {
     Data(commands::data::Args),
     /// Mark regions of pictures with tags
     Som(commands::som::Args),
+    /// Solve and correct ensembles of ordinary differential equations
+    Ode(commands::ode::Args),
 }
 
 impl Command {
@@ -78,6 +80,7 @@ impl Command {
             Self::Probe(args) => commands::probe::run(args),
             Self::Data(args) => commands::data::run(args),
             Self::Som(args) => commands::som::run(args),
+            Self::Ode(args) => commands::ode::run(args),
         }
     }
 }

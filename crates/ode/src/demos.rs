@@ -53,8 +53,8 @@ pub struct Task {
     /// Fine solutions at the same times.
     pub fine: Vec<f64>,
     /// What the coarse solutions are compared with at each time but the first, if not with these,
-    /// `[trajectories, n, d]`.
-    shifted: Option<Vec<f64>>,
+    /// `[trajectories, n, d]`, and when the first of these is.
+    shifted: Option<(f64, Vec<f64>)>,
 }
 
 impl Task {
@@ -67,8 +67,20 @@ impl Task {
         };
         match &self.shifted {
             None => errors(&mut self.fine.chunks(row).flat_map(|row| &row[d..])),
-            Some(shifted) => errors(&mut shifted.iter()),
+            Some((_, shifted)) => errors(&mut shifted.iter()),
         }
+    }
+
+    /// What the coarse solution of the query is compared with at each time but the first, `[n, d]`.
+    pub fn query_truth(&self) -> Vec<f64> {
+        let row = (self.times.len() - 1) * self.dimension;
+        let all = self.shifted.as_ref().map_or(&self.fine, |(_, shifted)| shifted);
+        all[all.len() - row..].to_vec()
+    }
+
+    /// When the first of what coarse solutions are compared with is, by the shifted protocol.
+    pub fn shift(&self) -> Option<f64> {
+        self.shifted.as_ref().map(|(first, _)| *first)
     }
 }
 
@@ -114,7 +126,8 @@ impl Tasks<'_> {
                 let first = self.family.system.solve(&step, info.scheme.steps(1))?.states;
                 let later = solve(1, &first, stride)?;
                 let row = (self.points + 1) * d;
-                Some(later.chunks(row).flat_map(|row| row[..row.len() - d].to_vec()).collect())
+                let states = later.chunks(row).flat_map(|row| row[..row.len() - d].to_vec());
+                Some((info.step, states.collect::<Vec<f64>>()))
             }
         };
         let times: Vec<f64> = (0..=self.points).map(|i| time(i * stride)).collect();
@@ -127,7 +140,7 @@ impl Tasks<'_> {
                 times: times.clone(),
                 coarse: part(&coarse, size),
                 fine: part(&fine, size),
-                shifted: shifted.as_ref().map(|all: &Vec<f64>| part(all, size - rows * d)),
+                shifted: shifted.as_ref().map(|(first, all)| (*first, part(all, size - rows * d))),
             }
         };
         Ok((0..(numbers.end - numbers.start) as usize).map(task).collect())

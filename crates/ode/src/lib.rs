@@ -13,6 +13,7 @@ pub mod ensemble;
 pub mod error;
 pub mod families;
 pub mod lanes;
+pub mod measure;
 pub mod ranges;
 pub mod solve;
 pub mod system;

@@ -8,6 +8,7 @@ pub mod eval;
 pub mod features;
 pub mod logits;
 pub mod models;
+pub mod ode;
 pub mod preflight;
 pub mod probe;
 pub mod pull;

@@ -1,8 +1,8 @@
 //! Files that appear whole or not at all.
 
 use std::{
-    io::{BufWriter, Write},
-    path::Path,
+    io::{self, BufWriter, Write},
+    path::{Path, PathBuf},
 };
 
 use serde::Serialize;
@@ -10,26 +10,57 @@ use tempfile::NamedTempFile;
 
 use crate::{Error, Result};
 
+/// A file that gets its name when it is whole. Dropped before, it leaves nothing.
+pub struct NewFile {
+    file: BufWriter<NamedTempFile>,
+    path: PathBuf,
+}
+
+impl NewFile {
+    /// Begins a file, in a folder that is made if there is none.
+    ///
+    /// # Errors
+    /// If the disk fails.
+    pub fn create(path: &Path) -> Result<Self> {
+        let io = |source| Error::Io { path: path.to_owned(), source };
+        let folder = match path.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent,
+            _ => Path::new("."),
+        };
+        std::fs::create_dir_all(folder).map_err(io)?;
+        let file = BufWriter::new(NamedTempFile::new_in(folder).map_err(io)?);
+        Ok(Self { file, path: path.to_owned() })
+    }
+
+    /// Gives it its name; what was there before is gone.
+    ///
+    /// # Errors
+    /// If the disk fails.
+    pub fn publish(self) -> Result<()> {
+        let Self { file, path } = self;
+        let io = |source| Error::Io { path: path.clone(), source };
+        publish(file.into_inner().map_err(|e| io(e.into_error()))?, &path)
+    }
+}
+
+impl Write for NewFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
 /// Writes through `fill` to a temporary file beside `path`, then renames it.
 ///
 /// # Errors
 /// If `fill` fails or the disk does; what was at `path` is then untouched.
-pub fn write(
-    path: &Path,
-    fill: impl FnOnce(&mut BufWriter<&mut std::fs::File>) -> Result<()>,
-) -> Result<()> {
-    let io = |source| Error::Io { path: path.to_owned(), source };
-    let folder = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
-    std::fs::create_dir_all(folder).map_err(io)?;
-    let mut file = NamedTempFile::new_in(folder).map_err(io)?;
-    let mut writer = BufWriter::new(file.as_file_mut());
-    fill(&mut writer)?;
-    writer.flush().map_err(io)?;
-    drop(writer);
-    publish(file, path)
+pub fn write(path: &Path, fill: impl FnOnce(&mut NewFile) -> Result<()>) -> Result<()> {
+    let mut file = NewFile::create(path)?;
+    fill(&mut file)?;
+    file.publish()
 }
 
 /// Makes a finished temporary file durable and gives it its name.

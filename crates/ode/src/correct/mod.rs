@@ -6,6 +6,7 @@
 //! serves best along trajectories that it was not fitted to. Applying it costs no evaluation beyond
 //! those of the coarse solver, but for the first steps of one that looks back.
 
+mod choose;
 mod fit;
 mod march;
 mod plan;
@@ -20,6 +21,7 @@ use march::Lessons;
 use crate::{Scheme, Solution};
 
 pub use self::{
+    choose::{Choice, Considered, Ways, choose},
     plan::{Calibrated, Compiled, Outcome, References, Settings, Source},
     select::{Learned, learn},
     shape::{Normal, Rule, Shape},

@@ -1,8 +1,12 @@
 //! How an ensemble is solved within a tolerance: by the corrected coarse solver where its promise is
 //! good enough, and by a classical one elsewhere.
 
-use super::{Coarse, Corrected, Corrector, Demos, Grid, Learned, Trust, learn, trust::quantile};
-use crate::{Dynamics, Members, Method, Ranges, Result, Scheme, Solution, Status, Tolerance};
+use super::{
+    Coarse, Corrected, Corrector, Demos, Grid, Learned, Normal, Trust, learn, trust::quantile,
+};
+use crate::{
+    Dynamics, Error, Members, Method, Ranges, Result, Scheme, Solution, Status, Tolerance,
+};
 
 /// Demos are drawn with numbers from here on, other members with smaller ones.
 const DEMOS: u64 = 1 << 40;
@@ -115,6 +119,16 @@ impl References {
         substeps: usize,
         settings: Settings,
     ) -> Result<Self> {
+        let refuse = |what, value, expected| Err(Error::Setting { what, value, expected });
+        if grid.steps == 0 || substeps == 0 {
+            return refuse("steps", 0.0, "at least one");
+        }
+        if !(grid.step > 0.0 && grid.time(grid.steps).is_finite()) {
+            return refuse("the step", grid.step, "a finite number above 0");
+        }
+        if !(0.0..1.0).contains(&settings.level) {
+            return refuse("the level", settings.level, "a probability below 1");
+        }
         let count = settings.demos + settings.held;
         let members = ranges.draw(settings.seed, DEMOS..DEMOS + count as u64);
         let grid = grid.divided(substeps);
@@ -144,6 +158,12 @@ impl References {
             parameters: all.parameters[from * p..to * p].to_vec(),
         };
         [part(0, self.teach), part(self.teach, all.states.len() / row)]
+    }
+
+    /// Middle and spread of those that teach.
+    pub fn normal(&self, system: &dyn Dynamics) -> Normal {
+        let [teach, _] = self.parts(system, 1);
+        Normal::new(&teach.states, system.dimension(), &teach.parameters, system.parameters())
     }
 
     /// Learns a corrector of so many coarse steps for each time of the output, a divisor of those
@@ -238,6 +258,25 @@ impl References {
         let last = doubt.chunks(times.len()).filter_map(|doubt| doubt.last());
         let within = last.filter(|doubt| compiled.keeps(**doubt, tolerance)).count();
         Ok((within as f64 / self.settings.held as f64, mean(&solution.evaluations)))
+    }
+}
+
+impl Calibrated {
+    /// Solves members that are like those it was calibrated on.
+    ///
+    /// # Errors
+    /// If the members do not fit the system.
+    pub fn solve(&self, system: &dyn Dynamics, members: &Members, grid: Grid) -> Result<Outcome> {
+        let times = grid.times();
+        let solution = system.solve(&members.ensemble(grid.start, &times), self.method)?;
+        let n = solution.status.len();
+        let promise = |status: &Status| match status {
+            Status::Finished => self.promise,
+            _ => f64::INFINITY,
+        };
+        let bands = solution.status.iter().flat_map(|status| vec![promise(status); grid.steps]);
+        let bands = bands.collect();
+        Ok(Outcome { solution, bands, sources: vec![Source::Solver; n], unusual: vec![false; n] })
     }
 }
 

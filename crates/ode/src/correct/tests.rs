@@ -229,3 +229,28 @@ fn a_trajectory_is_corrected_alike_alone_and_among_others() {
         assert_eq!(alone.bands, all.bands[i * 40..][..40]);
     }
 }
+
+#[test]
+fn the_cheapest_way_is_chosen() {
+    let (system, ranges, grid) = pendulum();
+    let settings = Settings { held: 100, ..Settings::default() };
+    let all = choose(system, (&ranges, grid), 1e-3, Ways::All, settings).unwrap();
+    let least = all.considered.iter().map(|of| of.evaluations).fold(f64::INFINITY, f64::min);
+    let compiled = all.compiled.unwrap();
+    let chosen = all.considered.iter().find(|of| of.substeps == Some(compiled.substeps)).unwrap();
+    assert_eq!(chosen.evaluations, least);
+    // No promise of the corrector is that good, and the solver alone is cheaper than both.
+    let exact = choose(system, (&ranges, grid), 1e-10, Ways::All, settings).unwrap();
+    assert!(exact.compiled.is_none() && exact.solver.promise <= 1e-10, "{exact:?}");
+    let forced = choose(system, (&ranges, grid), 1e-10, Ways::Substeps(3), settings).unwrap();
+    assert_eq!(forced.compiled.unwrap().substeps, 3);
+    for (grid, settings, said) in [
+        (Grid { steps: 0, ..grid }, settings, "steps is 0"),
+        (Grid { step: -1.0, ..grid }, settings, "the step is -1"),
+        (grid, Settings { level: 1.0, ..settings }, "the level is 1"),
+        (grid, Settings { demos: 0, ..settings }, "demos has 0 values"),
+    ] {
+        let error = choose(system, (&ranges, grid), 1e-3, Ways::All, settings).unwrap_err();
+        assert!(error.to_string().starts_with(said), "{error}");
+    }
+}

@@ -1,0 +1,40 @@
+//! `quintet ode`.
+
+mod columns;
+mod correct;
+mod eval;
+mod list;
+mod members;
+mod npy;
+mod plot;
+mod problem;
+mod solve;
+mod summary;
+
+#[derive(clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(clap::Subcommand)]
+enum What {
+    /// Solve an ensemble with a classical method
+    Solve(solve::Args),
+    /// Solve an ensemble coarsely and correct it, with error bands, within a tolerance
+    Correct(correct::Args),
+    /// Measure how well queries are corrected in context
+    Eval(eval::Args),
+    /// List the systems that are known by name
+    List(list::Args),
+}
+
+/// Solves ensembles of ordinary differential equations.
+pub fn run(args: &Args) -> anyhow::Result<()> {
+    match &args.what {
+        What::Solve(args) => solve::run(args),
+        What::Correct(args) => correct::run(args),
+        What::Eval(args) => eval::run(args),
+        What::List(args) => list::run(args),
+    }
+}

@@ -1,0 +1,242 @@
+//! `quintet ode correct`.
+
+use std::time::Instant;
+
+use anyhow::{bail, ensure};
+use quintet_ode::{
+    Members, Method, Tolerance,
+    correct::{Choice, Corrector, Outcome, Settings, Source, Ways, choose},
+};
+use serde_json::json;
+
+use super::{
+    plot::{Picture, SHOWN, Style},
+    problem::{Problem, ProblemArgs},
+    summary::{BATCH, Corrected, OutputArgs, Solved},
+};
+use crate::{interrupt::Interrupt, output, progress};
+
+#[derive(clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    problem: ProblemArgs,
+    /// auto (what takes the fewest evaluations of the right-hand side), compiled (a corrector that is
+    /// fitted to demos), or compiled:N with N coarse steps between two times
+    #[arg(long, value_name = "METHOD", default_value = "auto")]
+    method: String,
+    /// The error that each trajectory is to stay below, relative to how far each component of the
+    /// state spreads; what the corrector cannot promise is solved by Tsit5
+    #[arg(long, value_name = "X", default_value_t = 1e-3)]
+    tol: f64,
+    /// The probability of each promise
+    #[arg(long, value_name = "P", default_value_t = 0.9)]
+    level: f64,
+    /// Trajectories that are solved exactly to learn from
+    #[arg(long, value_name = "N", default_value_t = 32)]
+    demos: usize,
+    /// Trajectories that are solved exactly to calibrate promises on
+    #[arg(long, value_name = "N", default_value_t = 200)]
+    calibrate: usize,
+    #[command(flatten)]
+    output: OutputArgs,
+}
+
+/// Which ways a method allows.
+fn ways(text: &str) -> anyhow::Result<Ways> {
+    match text.split_once(':') {
+        None if text == "auto" => Ok(Ways::All),
+        None if text == "compiled" => Ok(Ways::Corrected),
+        Some(("compiled", steps)) => match steps.parse() {
+            Ok(steps) if steps > 0 => Ok(Ways::Substeps(steps)),
+            _ => bail!("{text}: expected a number of steps, as in compiled:2"),
+        },
+        _ => bail!("{text}: expected auto, compiled or compiled:N; `quintet ode solve` has others"),
+    }
+}
+
+/// Solves an ensemble coarsely and corrects it.
+pub fn run(args: &Args) -> anyhow::Result<()> {
+    args.output.check()?;
+    let ways = ways(&args.method)?;
+    ensure!(args.tol > 0.0 && args.tol.is_finite(), "--tol {}: expected more than 0", args.tol);
+    let problem = args.problem.open()?;
+    let settings = Settings {
+        demos: args.demos,
+        held: args.calibrate,
+        level: args.level,
+        seed: args.problem.seed,
+        ..Settings::default()
+    };
+    let interrupt = Interrupt::install()?;
+    let started = Instant::now();
+    let of = (&problem.ranges, problem.grid);
+    let choice = choose(problem.system(), of, args.tol, ways, settings)?;
+    let prepared = started.elapsed().as_secs_f64();
+    let n = problem.members.count();
+    let after = problem.grid.times();
+    let times: Vec<f64> = [problem.grid.start].into_iter().chain(after.iter().copied()).collect();
+    let names = (&problem.states[..], &problem.parameters[..]);
+    let mut files = args.output.begin((n, &times), names, true)?;
+    let mut picture = Picture::new(&problem.states, &times);
+    let mut totals = Totals::default();
+    let bar = progress::bar("trajectories");
+    bar.set_length(n);
+    for first in (0..n).step_by(BATCH as usize) {
+        ensure!(!interrupt.requested(), "stopped; nothing was written");
+        let members = problem.members.take(&problem.ranges, first..n.min(first + BATCH));
+        let outcome = solve(&problem, &choice, &members, args.tol)?;
+        let bands = spread(&outcome.bands, &choice);
+        let last = |bands: &[f64]| bands.last().copied().unwrap_or_default();
+        let promises: Vec<f64> = outcome.bands.chunks(after.len()).map(last).collect();
+        totals.add(&outcome, &promises, args.tol);
+        if first == 0 {
+            show(&problem, &choice, &members, (&outcome, &bands), &mut picture)?;
+        }
+        let (sources, unusual) = (&outcome.sources[..], &outcome.unusual[..]);
+        let (bands, promises) = (&bands[..], &promises[..]);
+        let corrected = Some(Corrected { bands, promises, sources, unusual });
+        files.add(&Solved { first, members: &members, solution: &outcome.solution, corrected })?;
+        bar.set_position(first + promises.len() as u64);
+    }
+    bar.finish_and_clear();
+    let (mut written, tally) = files.finish()?;
+    if let Some(path) = &args.output.plot {
+        picture.save(path, &problem.name)?;
+        written.push(path.clone());
+    }
+    let seconds = started.elapsed().as_secs_f64();
+    let considered: Vec<_> = choice
+        .considered
+        .iter()
+        .map(|of| {
+            let name = of.substeps.map_or("tsit5".into(), |steps| format!("compiled:{steps}"));
+            json!({ "method": name, "share": of.share, "evaluations": of.evaluations })
+        })
+        .collect();
+    let each = n.max(1) as f64;
+    let learned = choice.compiled.as_ref().map(|compiled| &compiled.learned);
+    let chosen = choice
+        .compiled
+        .as_ref()
+        .map_or("tsit5".into(), |compiled| format!("compiled:{}", compiled.substeps));
+    if args.output.json {
+        return output::json(&json!({
+            "system": problem.name, "n": n, "method": chosen, "considered": considered,
+            "tolerance": args.tol, "level": args.level, "demos": args.demos,
+            "calibrated_on": args.calibrate,
+            "error_held_out": learned.map(|learned| learned.error),
+            "error_coarse": learned.map(|learned| learned.coarse_error),
+            "corrected": totals.corrected, "solved": n - totals.corrected,
+            "unusual": totals.unusual, "beyond_tolerance": totals.beyond,
+            "greatest_promise": totals.greatest, "ended": tally.ended,
+            "evaluations": tally.evaluations as f64 / each, "demo_evaluations": choice.spent,
+            "prepared_seconds": prepared, "seconds": seconds, "written": written,
+        }));
+    }
+    output::line(format!("{n} trajectories of {}, by {chosen}:", problem.name))?;
+    for of in &choice.considered {
+        let name = of.substeps.map_or("tsit5".into(), |steps| format!("compiled:{steps}"));
+        output::line(format!(
+            "  {name:<12} {:>8.0} evaluations each, keeps {:.0}% within {}",
+            of.evaluations,
+            100.0 * of.share,
+            args.tol
+        ))?;
+    }
+    if let Some(learned) = learned {
+        output::line(format!(
+            "  coarse error {:.1e}, corrected {:.1e} (root mean square along demos held back)",
+            learned.coarse_error, learned.error
+        ))?;
+    }
+    output::line(format!(
+        "  {} corrected, {} by Tsit5; {} unlike all that promises were calibrated on; {} beyond \
+         the tolerance",
+        totals.corrected,
+        n - totals.corrected,
+        totals.unusual,
+        totals.beyond
+    ))?;
+    output::line(format!(
+        "  {:.0} evaluations each and {:.0} for demos; {:.1} µs each and {prepared:.2} s for demos",
+        tally.evaluations as f64 / each,
+        choice.spent,
+        (seconds - prepared) * 1e6 / each
+    ))?;
+    written.iter().try_for_each(|path| output::line(path.display()))
+}
+
+/// Counts over all trajectories.
+#[derive(Default)]
+struct Totals {
+    corrected: u64,
+    unusual: u64,
+    /// Trajectories whose promise is above the tolerance.
+    beyond: u64,
+    greatest: f64,
+}
+
+impl Totals {
+    fn add(&mut self, outcome: &Outcome, promises: &[f64], tolerance: f64) {
+        let corrected = outcome.sources.iter().filter(|source| **source == Source::Corrected);
+        self.corrected += corrected.count() as u64;
+        self.unusual += outcome.unusual.iter().filter(|unusual| **unusual).count() as u64;
+        self.beyond += promises.iter().filter(|promise| **promise > tolerance).count() as u64;
+        self.greatest = promises.iter().fold(self.greatest, |most, promise| most.max(*promise));
+    }
+}
+
+/// Solves members as was chosen.
+fn solve(
+    problem: &Problem,
+    choice: &Choice,
+    members: &Members,
+    tolerance: f64,
+) -> anyhow::Result<Outcome> {
+    let (system, grid) = (problem.system(), problem.grid);
+    Ok(match &choice.compiled {
+        Some(compiled) => {
+            compiled.solve(system, members, grid, Some((choice.solver, tolerance)))?
+        }
+        None => choice.solver.solve(system, members, grid)?,
+    })
+}
+
+/// Bands in the units of each component, `[n, times, d]`.
+fn spread(bands: &[f64], choice: &Choice) -> Vec<f64> {
+    let spreads = &choice.normal.states;
+    bands.iter().flat_map(|band| spreads.iter().map(move |[_, spread]| band * spread)).collect()
+}
+
+/// Draws the first trajectories beside the coarse and the exact ones.
+fn show(
+    problem: &Problem,
+    choice: &Choice,
+    members: &Members,
+    (outcome, bands): (&Outcome, &[f64]),
+    picture: &mut Picture<'_>,
+) -> anyhow::Result<()> {
+    let (d, p) = (problem.states.len(), problem.parameters.len());
+    let shown: Vec<usize> = (0..SHOWN.min(outcome.sources.len())).collect();
+    let members = members.select(&shown, d, p);
+    let times = problem.grid.times();
+    let ensemble = members.ensemble(problem.grid.start, &times);
+    let solve = |method| problem.system().solve(&ensemble, method);
+    let exact = solve(Method::Dop853(Tolerance::new(1e-10)))?;
+    let corrector: Option<&Corrector> =
+        choice.compiled.as_ref().map(|compiled| &compiled.learned.corrector);
+    let steps = choice.compiled.as_ref().map_or(1, |compiled| compiled.substeps);
+    let coarse = corrector.map(|of| solve(of.coarse.scheme.steps(steps))).transpose()?;
+    let row = times.len() * d;
+    for i in shown {
+        let initial = &members.initial[i * d..][..d];
+        let of = |all: &'_ [f64]| all[i * row..][..row].to_vec();
+        picture.add(Style::Dots, i, initial, &of(&exact.states), None);
+        if let Some(coarse) = &coarse {
+            picture.add(Style::Dashes, i, initial, &of(&coarse.states), None);
+        }
+        let (states, bands) = (of(&outcome.solution.states), of(bands));
+        picture.add(Style::Line, i, initial, &states, Some(&bands));
+    }
+    Ok(())
+}
