@@ -8,6 +8,7 @@ mod disk;
 mod endpoint;
 mod listing;
 mod marks;
+mod ode;
 mod program;
 mod tensors;
 mod training;

@@ -62,8 +62,8 @@ pub fn choose(
     let finest = tried.iter().copied().max().unwrap_or(1);
     let references = References::solve(system, ranges, grid, finest, settings)?;
     let normal = references.normal(system);
-    let coarse = Coarse { scheme: settings.scheme, step: grid.step, starter: 1 };
-    let plain = Corrector { coarse, normal: normal.clone(), correction: None, second: None };
+    let coarse = Coarse { scheme: settings.scheme, step: grid.step, finest: 1 };
+    let plain = Corrector::plain(coarse, normal.clone());
     let solver = references.solver(system, &plain, tolerance)?;
     let mut best: Option<(Compiled, f64)> = None;
     let mut considered = Vec::new();

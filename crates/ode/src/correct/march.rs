@@ -3,7 +3,7 @@
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
-use super::{Corrected, Corrector, Demos, Fitted, Normal, Rule, shape::Room};
+use super::{APART, Coarse, Corrected, Corrector, Demos, Fitted, Normal, Rule, shape::Room};
 use crate::{Dynamics, Ensemble, Error, LANES, Lanes, Result, Solution, Status};
 
 /// Trajectories that a thread takes at a time.
@@ -127,7 +127,8 @@ impl WithSimd for Along<'_> {
         let mut p = vec![Lanes::ZERO; system.parameters()];
         // Those of the present step first.
         let mut slopes = vec![Lanes::ZERO; (history + 1) * stages * d];
-        let mut inner = vec![Lanes::ZERO; stages * d];
+        let mut fine = Divided { system, coarse, slopes: vec![Lanes::ZERO; stages * d] };
+        let mut divided = u.clone();
         let (mut room, mut other) = (Room::default(), Room::default());
         for group in (0..out.status.len()).step_by(LANES) {
             let count = LANES.min(out.status.len() - group);
@@ -136,41 +137,49 @@ impl WithSimd for Along<'_> {
             let mut doubt = Lanes::ZERO;
             let mut going = [false; LANES];
             going[..count].fill(true);
-            let mut evaluations = 0;
+            let mut evaluations = [0; LANES];
             for index in 0..times {
                 let t = ensemble.start + index as f64 * coarse.step;
                 slopes.rotate_right(stages * d);
                 let present = &mut slopes[..stages * d];
                 system.step(coarse.scheme, [t, coarse.step], &u, &p, present, &mut plain);
-                evaluations += stages as u64;
-                if index < history {
-                    let h = coarse.step / coarse.starter as f64;
-                    for part in 0..coarse.starter {
-                        let t = t + part as f64 * h;
-                        system.step(coarse.scheme, [t, h], &u, &p, &mut inner, &mut plain);
-                        std::mem::swap(&mut u, &mut plain);
-                    }
-                    evaluations += (stages * coarse.starter) as u64;
-                } else {
-                    let read = |of: &Fitted, room: &mut Room| {
+                let mut is_divided = [index < history; LANES];
+                let mut parts = corrector.starter;
+                if index >= history {
+                    parts = coarse.finest;
+                    let read = |of: Option<&Fitted>, room: &mut Room| {
                         let at = (&u[..], &p[..]);
-                        of.rule.read(coarse.step, &corrector.normal, at, &slopes, room);
+                        if let Some(of) = of {
+                            of.rule.read(coarse.step, &corrector.normal, at, &slopes, room);
+                        }
                     };
-                    if let Some(first) = first {
-                        read(first, &mut room);
-                    }
-                    if let Some(second) = second {
-                        read(second, &mut other);
-                    }
+                    read(first, &mut room);
+                    read(second, &mut other);
                     let mut differs = Lanes::ZERO;
                     for i in 0..d {
                         let correction = first.map_or(Lanes::ZERO, |of| of.total(i, &room));
                         let second = second.map_or(Lanes::ZERO, |of| of.total(i, &other));
                         let spread = Lanes::splat(1.0 / corrector.normal.states[i][1]);
-                        differs = differs.max((correction - second).abs() * spread);
-                        u[i] = plain[i] + correction;
+                        let apart = (correction - second).abs() * spread;
+                        for (divided, apart) in is_divided.iter_mut().zip(apart.0) {
+                            *divided |= !(apart <= APART * corrector.apart[i]);
+                        }
+                        // Divided steps are as doubtful as those of the demos can be.
+                        differs = differs.max(apart.min(Lanes::splat(corrector.apart[i])));
+                        plain[i] += correction;
                     }
                     doubt += differs;
+                }
+                if is_divided[..count].contains(&true) {
+                    divided.copy_from_slice(&u);
+                    fine.step(t, parts, &mut divided, &p);
+                    for (plain, divided) in plain.iter_mut().zip(&divided) {
+                        *plain = divided.select(is_divided, *plain);
+                    }
+                }
+                std::mem::swap(&mut u, &mut plain);
+                for (evaluations, divided) in evaluations.iter_mut().zip(is_divided) {
+                    *evaluations += (stages * (1 + if divided { parts } else { 0 })) as u64;
                 }
                 for lane in 0..count {
                     if !going[lane] {
@@ -178,7 +187,7 @@ impl WithSimd for Along<'_> {
                     }
                     let trajectory = group + lane;
                     let state = || u.iter().map(|lanes| lanes.0[lane]);
-                    out.evaluations[trajectory] = evaluations;
+                    out.evaluations[trajectory] = evaluations[lane];
                     if !state().all(f64::is_finite) {
                         going[lane] = false;
                         continue;
@@ -193,6 +202,26 @@ impl WithSimd for Along<'_> {
                     }
                 }
             }
+        }
+    }
+}
+
+/// Solves coarse steps in parts.
+struct Divided<'a> {
+    system: &'a dyn Dynamics,
+    coarse: Coarse,
+    slopes: Vec<Lanes>,
+}
+
+impl Divided<'_> {
+    /// Makes a step in so many parts.
+    fn step(&mut self, t: f64, parts: usize, u: &mut Vec<Lanes>, p: &[Lanes]) {
+        let Self { system, coarse, slopes } = self;
+        let h = coarse.step / parts as f64;
+        let mut next = u.clone();
+        for part in 0..parts {
+            system.step(coarse.scheme, [t + part as f64 * h, h], u, p, slopes, &mut next);
+            std::mem::swap(u, &mut next);
         }
     }
 }

@@ -68,6 +68,9 @@ pub struct Demos {
     pub parameters: Vec<f64>,
 }
 
+/// How many times further than along the demos two corrections may differ.
+pub const APART: f64 = 3.0;
+
 /// How trajectories are solved coarsely.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Coarse {
@@ -75,9 +78,8 @@ pub struct Coarse {
     pub scheme: Scheme,
     /// The length of a step.
     pub step: f64,
-    /// In how many the first steps are divided, at most, if a corrector looks back on them: it has
-    /// nothing to look at yet.
-    pub starter: usize,
+    /// In how many a step is divided that no correction can be trusted with.
+    pub finest: usize,
 }
 
 /// Adds to each coarse step what the demos say that it lacks.
@@ -89,11 +91,24 @@ pub struct Corrector {
     pub normal: Normal,
     /// The correction; `None` adds nothing.
     pub correction: Option<Fitted>,
-    /// Another one, which is computed along to see where the two differ.
+    /// In how many the first steps are divided, if the correction looks back on them: it has nothing
+    /// to look at yet.
+    pub starter: usize,
+    /// Another one, of the simplest kind that there is, which is computed along to see where the two
+    /// differ.
     pub second: Option<Fitted>,
+    /// The most by which they differed in each component along the demos, in spreads, `[d]`. A step
+    /// where they differ by [several times](APART) as much is divided instead.
+    pub apart: Vec<f64>,
 }
 
 impl Corrector {
+    /// One that adds nothing.
+    pub fn plain(coarse: Coarse, normal: Normal) -> Self {
+        let apart = vec![f64::INFINITY; normal.states.len()];
+        Self { coarse, normal, correction: None, starter: 1, second: None, apart }
+    }
+
     /// The smallest spread of a component.
     fn least_spread(&self) -> f64 {
         self.normal.states.iter().map(|[_, spread]| *spread).fold(f64::INFINITY, f64::min)
@@ -107,6 +122,20 @@ pub struct Fitted {
     pub rule: Rule,
     /// How much of each, `[d, width]`.
     pub shares: Vec<f64>,
+}
+
+impl Fitted {
+    /// The corrections for numbers `[steps, d, width]`, `[steps, d]`.
+    fn sums(&self, numbers: &[f64]) -> Vec<f64> {
+        let all = numbers.chunks(self.shares.len());
+        let rows = all.flat_map(|numbers| numbers.chunks(self.rule.width()).zip(self.each()));
+        rows.map(|(numbers, shares)| numbers.iter().zip(shares).map(|(a, b)| a * b).sum()).collect()
+    }
+
+    /// The shares of each component.
+    fn each(&self) -> impl Iterator<Item = &[f64]> {
+        self.shares.chunks(self.rule.width())
+    }
 }
 
 /// Corrected trajectories.

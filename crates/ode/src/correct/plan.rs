@@ -10,8 +10,8 @@ use crate::{
 
 /// Demos are drawn with numbers from here on, other members with smaller ones.
 const DEMOS: u64 = 1 << 40;
-/// Parts of the first steps of a corrector that looks back, at most.
-const STARTER: usize = 16;
+/// Parts of a step that no correction can be trusted with.
+const FINEST: usize = 16;
 /// Tolerances of the classical solver that are tried, in shares of the one asked for.
 const TIGHTER: [f64; 8] = [1.0, 0.3, 0.1, 0.03, 0.01, 1e-3, 1e-4, 1e-5];
 
@@ -174,7 +174,7 @@ impl References {
     pub fn compile(&self, system: &dyn Dynamics, substeps: usize) -> Result<Compiled> {
         let [teach, held] = self.parts(system, substeps);
         let Settings { scheme, level, .. } = self.settings;
-        let coarse = Coarse { scheme, step: teach.grid.step, starter: STARTER };
+        let coarse = Coarse { scheme, step: teach.grid.step, finest: FINEST };
         let learned = learn(system, &teach, coarse)?;
         let trust = Trust::calibrate(system, &learned.corrector, &held, level)?;
         Ok(Compiled { learned, trust, substeps })

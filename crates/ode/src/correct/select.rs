@@ -36,6 +36,8 @@ const BETTER: f64 = 0.9;
 const FLOOR: f64 = 1e-12;
 /// The same for ridges.
 const RIDGE_FLOOR: f64 = 1e-14;
+/// What two corrections may always differ by, in spreads.
+const ROUNDING: f64 = 1e-12;
 /// First steps are divided as little as raises the error by no more than this factor.
 const SPARED: f64 = 1.1;
 
@@ -60,7 +62,7 @@ struct Tried {
 
 /// Learns a corrector from demos. Every shape is fitted to a part of them and tried along the rest,
 /// with several ridges; the best is fitted to all, and its first steps are divided no more than they
-/// need, [`Coarse::starter`] at most. With one demo, its first half teaches and all of
+/// need, [`Coarse::finest`] at most. With one demo, its first half teaches and all of
 /// it is the trial.
 ///
 /// # Errors
@@ -75,12 +77,12 @@ pub fn learn(system: &dyn Dynamics, demos: &Demos, coarse: Coarse) -> Result<Lea
     };
     shape("demos", demos.states.len(), n.max(1) * row)?;
     shape("parameters", demos.parameters.len(), n * width)?;
-    if (demos.grid.step - coarse.step).abs() > 1e-9 * coarse.step.abs() || coarse.starter == 0 {
+    if (demos.grid.step - coarse.step).abs() > 1e-9 * coarse.step.abs() || coarse.finest == 0 {
         let (what, value) = ("the coarse step of demos", demos.grid.step);
         return Err(Error::Setting { what, value, expected: "that of the coarse solver" });
     }
     let normal = Normal::new(&demos.states, d, &demos.parameters, width);
-    let plain = Corrector { coarse, normal, correction: None, second: None };
+    let plain = Corrector::plain(coarse, normal);
     let all: Vec<usize> = (0..n).collect();
     let coarse_error = error(system, &plain, demos, &all)?;
     let tried: Vec<Option<Tried>> = (0..SHAPES.len())
@@ -94,25 +96,39 @@ pub fn learn(system: &dyn Dynamics, demos: &Demos, coarse: Coarse) -> Result<Lea
         order.insert(if better { 0 } else { order.len() }, tried);
     }
     let best = order[0];
-    // One that looks no further back, so that it needs no more first steps.
-    let history = |tried: &Tried| SHAPES.get(tried.shape).map(|shape| shape.history);
-    let second = order[1..]
-        .iter()
-        .filter(|tried| history(tried).is_some_and(|other| Some(other) <= history(&best)));
-    let second = second.min_by(|a, b| a.error.total_cmp(&b.error)).copied();
-    let fitted = |tried: Tried| {
-        let rule = rule(&plain, *SHAPES.get(tried.shape)?)?;
+    let shape = |tried: &Tried| SHAPES.get(tried.shape).copied();
+    // It looks no further back, so that it needs no more first steps.
+    let fits_second = |tried: &&Tried, simple: bool| match (shape(tried), shape(&best)) {
+        (Some(second), Some(best)) => {
+            second.history <= best.history && simple == (!second.modulated && second.degree == 0)
+        }
+        _ => false,
+    };
+    let second = |simple| {
+        let others = order[1..].iter().filter(|tried| fits_second(tried, simple));
+        others.min_by(|a, b| a.error.total_cmp(&b.error))
+    };
+    let fitted = |tried: &Tried| {
+        let rule = rule(&plain, shape(tried)?)?;
         let lessons = plain.lessons(system, demos, &rule);
         let fits = fits(&rule, d, lessons.iter())?;
-        Some(Fitted { shares: shares(&fits, tried.ridge)?, rule })
+        let fitted = Fitted { shares: shares(&fits, tried.ridge)?, rule };
+        let sums = lessons.iter().map(|of| fitted.sums(&of.numbers)).collect::<Vec<_>>();
+        Some((fitted, sums))
     };
-    let correction = fitted(best);
-    let second = second.filter(|_| correction.is_some()).and_then(fitted);
-    let mut corrector = Corrector { correction, second, ..plain };
+    let first = fitted(&best);
+    let second = second(true).or_else(|| second(false)).and_then(fitted);
+    let apart = match (&first, &second) {
+        (Some((_, first)), Some((_, second))) => apart(first, second, &plain.normal),
+        _ => vec![f64::INFINITY; d],
+    };
+    let (correction, second) = (first.map(|(first, _)| first), second.map(|(second, _)| second));
+    let starter = coarse.finest;
+    let mut corrector = Corrector { correction, starter, second, apart, ..plain };
     let enough = SPARED * error(system, &corrector, demos, &all)?.max(FLOOR);
-    while corrector.coarse.starter > 1 {
+    while corrector.starter > 1 {
         let mut cheaper = corrector.clone();
-        cheaper.coarse.starter /= 2;
+        cheaper.starter /= 2;
         if error(system, &cheaper, demos, &all)? > enough {
             break;
         }
@@ -153,7 +169,8 @@ fn attempt(
                 continue;
             };
             let correction = Some(Fitted { rule: rule.clone(), shares });
-            let corrector = Corrector { correction, ..plain.clone() };
+            let starter = plain.coarse.finest;
+            let corrector = Corrector { correction, starter, ..plain.clone() };
             let error = error(system, &corrector, demos, &trials)?;
             *total += error * error * trials.len() as f64;
         }
@@ -176,6 +193,22 @@ fn fits<'a>(
 ) -> Option<Vec<Fits>> {
     let fits = |component| Fits::new(lessons.clone(), (component, dimension, rule.width()));
     (0..dimension).map(fits).collect()
+}
+
+/// How far two corrections differ at most in each component, in spreads; both are sums along each
+/// demo, the later steps of which they have in common.
+fn apart(first: &[Vec<f64>], second: &[Vec<f64>], normal: &Normal) -> Vec<f64> {
+    let d = normal.states.len();
+    let mut most = vec![ROUNDING; d];
+    for (first, second) in first.iter().zip(second) {
+        for (first, second) in first.rchunks(d).zip(second.rchunks(d)) {
+            for (i, most) in most.iter_mut().enumerate() {
+                let apart = (first[i] - second[i]).abs() / normal.states[i][1];
+                *most = most.max(apart);
+            }
+        }
+    }
+    most
 }
 
 fn shares(fits: &[Fits], ridge: f64) -> Option<Vec<f64>> {

@@ -20,8 +20,8 @@ fn taught(family: &Family, task: &Task, demos: usize) -> Learned {
         states: task.fine[..demos * row].to_vec(),
         parameters: task.parameters.repeat(demos),
     };
-    let starter = family.info.stride.min(16);
-    let coarse = Coarse { scheme: family.info.scheme, step, starter };
+    let finest = family.info.stride.min(16);
+    let coarse = Coarse { scheme: family.info.scheme, step, finest };
     learn(family.system, &demos, coarse).unwrap()
 }
 
@@ -253,4 +253,27 @@ fn the_cheapest_way_is_chosen() {
         let error = choose(system, (&ranges, grid), 1e-3, Ways::All, settings).unwrap_err();
         assert!(error.to_string().starts_with(said), "{error}");
     }
+}
+
+#[test]
+fn far_from_the_demos_steps_are_divided() {
+    let family = families::find("pendulum").unwrap();
+    let task = &tasks(family, 5).draw(0..1).unwrap()[0];
+    let corrector = taught(family, task, 5).corrector;
+    let members = |x: f64| Members { initial: vec![x, 0.0], parameters: task.parameters.clone() };
+    let grid = Grid { start: 0.0, step: task.times[1], steps: STEPS };
+    let solve = |members: &Members| {
+        let times = grid.times();
+        let ensemble = members.ensemble(0.0, &times);
+        let ours = corrector.apply(family.system, &ensemble).unwrap().solution;
+        let coarse = family.system.solve(&ensemble, Method::Rk4(1)).unwrap();
+        let [ours_error, coarse_error] = [&ours, &coarse]
+            .map(|found| errors(family.system, &corrector, members, grid, &found.states)[0]);
+        (ours_error, coarse_error, ours.evaluations[0] - coarse.evaluations[0])
+    };
+    let (near, _, few) = solve(&members(0.4));
+    // It swings nearly to the top, at which no demo came near.
+    let (far, coarse, many) = solve(&members(3.0));
+    assert!(many > 2 * few, "{few} {many}");
+    assert!(near < 1e-5 && far < coarse / 100.0, "{near:.1e} {far:.1e} {coarse:.1e}");
 }

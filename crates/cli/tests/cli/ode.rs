@@ -1,0 +1,204 @@
+//! `ode`.
+
+use std::{fs, path::Path};
+
+use crate::program::{fails_with, json, quintet, starved, succeeds, text};
+
+const PENDULUM: &str = r#"
+name = "swing"
+state = ["x", "v"]
+time = [0.0, 4.0]
+
+[equations]
+x = "v"
+v = "-g / l * sin(x) - b * v"
+
+[initial]
+x = [-0.8, 0.8]
+v = 0.0
+
+[parameters]
+g = 9.81
+l = [0.5, 1.0]
+b = 0.3
+"#;
+
+/// The system as a file.
+fn pendulum(dir: &Path) -> String {
+    let path = dir.join("swing.toml");
+    fs::write(&path, PENDULUM).unwrap();
+    text(&path).to_owned()
+}
+
+/// The numbers of a CSV file, without its first row.
+fn rows(path: &Path) -> Vec<Vec<f64>> {
+    let content = fs::read_to_string(path).unwrap();
+    let row = |line: &str| line.split(',').map(|value| value.parse().unwrap()).collect();
+    content.lines().skip(1).map(row).collect()
+}
+
+#[test]
+fn an_own_system_is_corrected_within_bands() {
+    let dir = tempfile::tempdir().unwrap();
+    let system = pendulum(dir.path());
+    let path = |name: &str| dir.path().join(name);
+    let common = [&system[..], "-n", "60", "--points", "20", "--json", "--out"];
+    let told = json(
+        quintet(["ode", "correct"])
+            .args(common)
+            .arg(path("states.csv"))
+            .args(["--method", "compiled:1", "--demos", "12", "--calibrate", "60"])
+            .args(["--summary", text(&path("rows.csv")), "--plot", text(&path("swing.svg"))]),
+    );
+    assert_eq!((&told["system"], &told["n"]), (&"swing".into(), &60.into()));
+    assert_eq!(told["corrected"].as_u64().unwrap() + told["solved"].as_u64().unwrap(), 60);
+    assert!(told["corrected"].as_u64().unwrap() > 40, "{told}");
+    let exact = path("exact.csv");
+    json(
+        quintet(["ode", "solve"])
+            .args(common)
+            .arg(&exact)
+            .args(["--method", "dop853", "--tol", "1e-11"]),
+    );
+    let (found, exact) = (rows(&path("states.csv")), rows(&exact));
+    assert_eq!((found.len(), found[0].len(), exact[0].len()), (60 * 21, 6, 4));
+    let mut outside = vec![false; 60];
+    for (found, exact) in found.iter().zip(&exact) {
+        assert_eq!(found[..2], exact[..2]);
+        for i in 2..4 {
+            outside[found[0] as usize] |= (found[i] - exact[i]).abs() > found[i + 2] + 1e-9;
+        }
+    }
+    // A tenth of them may be.
+    let outside = outside.iter().filter(|outside| **outside).count();
+    assert!(outside <= 15, "{outside}");
+    let summary = fs::read_to_string(path("rows.csv")).unwrap();
+    assert_eq!(summary.lines().count(), 61);
+    let head = "trajectory,x_0,v_0,b,g,l,status,end,evaluations,source,promise,unusual";
+    assert_eq!(summary.lines().next(), Some(head));
+    assert!(fs::read_to_string(path("swing.svg")).unwrap().starts_with("<svg"));
+}
+
+#[test]
+fn known_systems_are_listed_solved_and_measured() {
+    let list = json(&mut quintet(["ode", "list", "--json"]));
+    assert!(list.as_array().unwrap().iter().any(|entry| entry["name"] == "lotka-volterra"));
+    let dir = tempfile::tempdir().unwrap();
+    let array = dir.path().join("states.npy");
+    let said = succeeds(&mut quintet([
+        "ode",
+        "solve",
+        "cooling",
+        "-n",
+        "5",
+        "--points",
+        "4",
+        "--method",
+        "rk4:8",
+        "--out",
+        text(&array),
+    ]));
+    assert!(said.starts_with("5 trajectories of cooling by rk4:8: 5 finished"), "{said}");
+    let bytes = fs::read(&array).unwrap();
+    assert_eq!(&bytes[..6], b"\x93NUMPY");
+    let numbers = 5 * 5 * 8;
+    assert_eq!((bytes.len() - numbers) % 64, 0);
+    let head = String::from_utf8_lossy(&bytes[10..bytes.len() - numbers]).into_owned();
+    assert!(head.contains("'shape': (5, 5, 1, )") && head.ends_with('\n'), "{head}");
+    let receipt = dir.path().join("receipt.json");
+    let scores = json(&mut quintet([
+        "ode",
+        "eval",
+        "falling",
+        "-n",
+        "3",
+        "--json",
+        "--out",
+        text(&receipt),
+    ]));
+    let compiled = &scores["scores"][3];
+    assert_eq!(compiled["method"], "compiled");
+    assert!(compiled["rmse"].as_f64().unwrap() < 1e-9, "{scores}");
+    assert!(receipt.exists());
+}
+
+#[test]
+fn members_come_from_a_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let system = pendulum(dir.path());
+    let members = dir.path().join("members.csv");
+    let solve = |content: &str| {
+        fs::write(&members, content).unwrap();
+        let mut command = quintet(["ode", "solve", &system, "--json", "--initial"]);
+        command.arg(&members);
+        command
+    };
+    let told = json(&mut solve("l,x,v,g,b\n1.0, 0.1, 0, 9.81, 0.3\n0.5, 0.2, 0, 9.81, 0.3\n"));
+    assert_eq!((&told["n"], &told["ended"]["finished"]), (&2.into(), &2.into()));
+    fails_with(&mut solve("l,x,v,g\n1,1,1,1\n"), &["members.csv", "no column b", "l, x, v, g"]);
+    fails_with(
+        &mut solve("l,x,v,g,b\n1,1,1,1,1\n1,1,fast,1,1\n"),
+        &["members.csv: line 3, v", "\"fast\"", "expected a finite number"],
+    );
+    fails_with(&mut solve("l,x,v,g,b\n1,1,1\n"), &["members.csv: line 2"]);
+    fails_with(&mut solve("l,x,v,g,b\n"), &["no rows"]);
+}
+
+#[test]
+fn what_makes_no_sense_is_refused_and_nothing_is_written() {
+    let dir = tempfile::tempdir().unwrap();
+    let system = pendulum(dir.path());
+    let out = dir.path().join("out.csv");
+    for (args, said) in [
+        (vec!["solve", "pendulo"], "there is no such system and no such file"),
+        (vec!["solve", "none.toml"], "none.toml"),
+        (vec!["solve", &system, "--end", "-1"], "the end has to be later"),
+        (vec!["solve", &system, "--points", "0"], "at least one time"),
+        (vec!["solve", &system, "--method", "rk5"], "expected tsit5"),
+        (vec!["solve", &system, "--tol", "0"], "tolerance is 0"),
+        (vec!["correct", &system, "--tol", "0"], "expected more than 0"),
+        (vec!["correct", &system, "--method", "compiled:0"], "expected a number of steps"),
+        (vec!["correct", &system, "--level", "1.5"], "a probability below 1"),
+        (vec!["correct", &system, "--demos", "0"], "demos"),
+        (vec!["solve", &system, "--out", "states.txt"], "should end in .csv or .npy"),
+        (vec!["eval", "pendulo"], "no such family"),
+    ] {
+        let mut command = quintet(["ode"]);
+        command.args(&args);
+        if args[0] != "eval" && !args.contains(&"--out") {
+            command.args(["--out", text(&out)]);
+        }
+        fails_with(&mut command, &[said]);
+        assert!(!out.exists(), "{args:?}");
+    }
+    let mut full = starved(8, ["ode", "solve", &system, "-n", "2000", "--out", text(&out)]);
+    fails_with(&mut full, &["File too large"]);
+    assert!(!out.exists());
+    // Only the description is left.
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+}
+
+#[test]
+fn trajectories_that_diverge_are_told_and_the_others_go_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let system = dir.path().join("burst.toml");
+    let text_of =
+        "state = [\"u\"]\ntime = [0.0, 1.0]\n[equations]\nu = \"u^2\"\n[initial]\nu = [0.1, 2.0]\n";
+    fs::write(&system, text_of).unwrap();
+    let summary = dir.path().join("rows.csv");
+    let told = json(quintet(["ode", "correct", text(&system), "-n", "100", "--json"]).args([
+        "--demos",
+        "12",
+        "--calibrate",
+        "60",
+        "--summary",
+        text(&summary),
+    ]));
+    let finished = told["ended"]["finished"].as_u64().unwrap();
+    assert!((30..70).contains(&finished), "{told}");
+    // Who did not finish promises nothing.
+    for row in fs::read_to_string(summary).unwrap().lines().skip(1) {
+        let columns: Vec<&str> = row.split(',').collect();
+        assert!(columns[2] == "finished" || columns[6] == "inf", "{row}");
+    }
+}
