@@ -47,7 +47,7 @@ fn an_own_system_is_corrected_within_bands() {
         quintet(["ode", "correct"])
             .args(common)
             .arg(path("states.csv"))
-            .args(["--method", "compiled:1", "--demos", "12", "--calibrate", "60"])
+            .args(["--method", "compiled:1", "--demos", "12", "--calibrate", "60", "--check", "60"])
             .args(["--summary", text(&path("rows.csv")), "--plot", text(&path("swing.svg"))]),
     );
     assert_eq!((&told["system"], &told["n"]), (&"swing".into(), &60.into()));
@@ -70,8 +70,10 @@ fn an_own_system_is_corrected_within_bands() {
         }
     }
     // A tenth of them may be.
+    let broken = told["checked"]["broken"].as_u64().unwrap();
     let outside = outside.iter().filter(|outside| **outside).count();
     assert!(outside <= 15, "{outside}");
+    assert!(broken.abs_diff(outside as u64) <= 1, "{broken} {outside}");
     let summary = fs::read_to_string(path("rows.csv")).unwrap();
     assert_eq!(summary.lines().count(), 61);
     let head = "trajectory,x_0,v_0,b,g,l,status,end,evaluations,source,promise,unusual";

@@ -1,6 +1,6 @@
 //! Which way of solving an ensemble costs least.
 
-use super::{Calibrated, Coarse, Compiled, Corrector, Grid, Normal, References, Settings};
+use super::{Calibrated, Compiled, Grid, Normal, References, Settings};
 use crate::{Dynamics, Ranges, Result};
 
 /// Coarse steps between two times of the output that are tried.
@@ -62,9 +62,7 @@ pub fn choose(
     let finest = tried.iter().copied().max().unwrap_or(1);
     let references = References::solve(system, ranges, grid, finest, settings)?;
     let normal = references.normal(system);
-    let coarse = Coarse { scheme: settings.scheme, step: grid.step, finest: 1 };
-    let plain = Corrector::plain(coarse, normal.clone());
-    let solver = references.solver(system, &plain, tolerance)?;
+    let solver = references.solver(system, &normal, tolerance)?;
     let mut best: Option<(Compiled, f64)> = None;
     let mut considered = Vec::new();
     for substeps in tried {
@@ -72,7 +70,9 @@ pub fn choose(
         let (share, own) = references.share_within(system, &compiled, tolerance)?;
         let evaluations = own + (1.0 - share) * solver.evaluations;
         considered.push(Considered { substeps: Some(substeps), share, evaluations });
-        if best.as_ref().is_none_or(|(_, least)| evaluations < *least) {
+        // One that keeps nothing within the tolerance only adds to the solver's cost.
+        let serves = share > 0.0 || ways != Ways::Corrected;
+        if serves && best.as_ref().is_none_or(|(_, least)| evaluations < *least) {
             best = Some((compiled, evaluations));
         }
     }

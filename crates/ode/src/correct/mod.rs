@@ -108,11 +108,6 @@ impl Corrector {
         let apart = vec![f64::INFINITY; normal.states.len()];
         Self { coarse, normal, correction: None, starter: 1, second: None, apart }
     }
-
-    /// The smallest spread of a component.
-    fn least_spread(&self) -> f64 {
-        self.normal.states.iter().map(|[_, spread]| *spread).fold(f64::INFINITY, f64::min)
-    }
 }
 
 /// A rule with its shares.

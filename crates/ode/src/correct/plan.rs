@@ -1,9 +1,7 @@
 //! How an ensemble is solved within a tolerance: by the corrected coarse solver where its promise is
 //! good enough, and by a classical one elsewhere.
 
-use super::{
-    Coarse, Corrected, Corrector, Demos, Grid, Learned, Normal, Trust, learn, trust::quantile,
-};
+use super::{Coarse, Corrected, Demos, Grid, Learned, Normal, Trust, learn, trust::quantile};
 use crate::{
     Dynamics, Error, Members, Method, Ranges, Result, Scheme, Solution, Status, Tolerance,
 };
@@ -176,11 +174,11 @@ impl References {
         let Settings { scheme, level, .. } = self.settings;
         let coarse = Coarse { scheme, step: teach.grid.step, finest: FINEST };
         let learned = learn(system, &teach, coarse)?;
-        let trust = Trust::calibrate(system, &learned.corrector, &held, level)?;
+        let trust = Trust::calibrate(system, &learned.corrector, &held, substeps, level)?;
         Ok(Compiled { learned, trust, substeps })
     }
 
-    /// The loosest Tsit5 that stays within a tolerance, in spreads of `corrector`, as far as the
+    /// The loosest Tsit5 that stays within a tolerance, in these spreads, as far as the
     /// trajectories held back tell.
     ///
     /// # Errors
@@ -188,7 +186,7 @@ impl References {
     pub fn solver(
         &self,
         system: &dyn Dynamics,
-        corrector: &Corrector,
+        normal: &Normal,
         tolerance: f64,
     ) -> Result<Calibrated> {
         let [_, held] = self.parts(system, 1);
@@ -204,7 +202,7 @@ impl References {
             let exact = Tolerance {
                 relative: tolerance * share,
                 // In the units of the states, of which the smallest counts.
-                absolute: tolerance * share * corrector.least_spread(),
+                absolute: tolerance * share * normal.least_spread(),
                 ..self.settings.reference
             };
             let method = Method::Tsit5(exact);
@@ -213,7 +211,7 @@ impl References {
             let mut errors: Vec<f64> = fine
                 .zip(solution.states.chunks(row - d))
                 .map(|(fine, found)| {
-                    let errors = corrector.errors(found, fine);
+                    let errors = normal.errors(found, fine);
                     errors.fold(0.0, |most, error| match error.is_nan() {
                         true => f64::INFINITY,
                         false => error.max(most),
@@ -308,7 +306,7 @@ impl Compiled {
             let row = grid.steps * d;
             for (from, to) in open.into_iter().enumerate() {
                 let (found, fine) = (&solution.states[to * row..], &tighter.states[from * row..]);
-                let errors = self.learned.corrector.errors(&found[..row], &fine[..row]);
+                let errors = self.learned.corrector.normal.errors(&found[..row], &fine[..row]);
                 promises[to] = errors.fold(0.0, |most, error| match error.is_nan() {
                     true => f64::INFINITY,
                     false => error.max(most),

@@ -65,6 +65,29 @@ impl Normal {
         }
     }
 
+    /// The greatest error of any component at each time, in spreads. NaN where `fine` is finite and
+    /// `found` is not; 0 where `fine` is not.
+    pub fn errors<'a>(
+        &'a self,
+        found: &'a [f64],
+        fine: &'a [f64],
+    ) -> impl Iterator<Item = f64> + 'a {
+        let spreads = &self.states;
+        let d = spreads.len();
+        found.chunks(d).zip(fine.chunks(d)).map(move |(found, fine)| {
+            let errors = found.iter().zip(fine).zip(spreads);
+            errors.fold(0.0, |most: f64, ((found, fine), [_, spread])| {
+                let error = if fine.is_finite() { (found - fine).abs() / spread } else { 0.0 };
+                if error > most || error.is_nan() { error } else { most }
+            })
+        })
+    }
+
+    /// The smallest spread of a component.
+    pub(super) fn least_spread(&self) -> f64 {
+        self.states.iter().map(|[_, spread]| *spread).fold(f64::INFINITY, f64::min)
+    }
+
     /// States and varying parameters, each around 0 and of size 1.
     #[inline(always)]
     fn apply(&self, u: &[Lanes], p: &[Lanes], into: &mut Vec<Lanes>) {

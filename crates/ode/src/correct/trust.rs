@@ -30,7 +30,7 @@ pub struct Trust {
 
 impl Trust {
     /// Calibrates a corrector on trajectories that it did not learn from, for promises that hold with
-    /// a probability of `level`. Too few trajectories for it (9 for 0.9) promise nothing: infinity.
+    /// a probability of `level` at all times of the output, one for so many of its steps. Too few trajectories for it (9 for 0.9) promise nothing: infinity.
     ///
     /// # Errors
     /// If the trajectories do not fit the system or the corrector.
@@ -38,6 +38,7 @@ impl Trust {
         system: &dyn Dynamics,
         corrector: &Corrector,
         held: &Demos,
+        substeps: usize,
         level: f64,
     ) -> Result<Self> {
         let (d, steps) = (system.dimension(), held.grid.steps);
@@ -63,8 +64,9 @@ impl Trust {
         let mut ratios: Vec<f64> = fine
             .zip(found)
             .map(|(fine, (found, doubt))| {
-                let errors = corrector.errors(found, fine);
-                let ratios = errors.zip(doubt).map(|(error, doubt)| error / (doubt + floor));
+                let errors = corrector.normal.errors(found, fine).zip(doubt);
+                let output = errors.skip(substeps - 1).step_by(substeps);
+                let ratios = output.map(|(error, doubt)| error / (doubt + floor));
                 ratios.fold(
                     0.0,
                     |most, ratio| if ratio > most || ratio.is_nan() { ratio } else { most },
@@ -93,26 +95,6 @@ impl Trust {
     /// Whether no trajectory that it was calibrated on was nearly as doubtful.
     pub fn is_unusual(&self, doubt: f64) -> bool {
         !(doubt <= UNUSUAL * self.greatest.max(self.floor))
-    }
-}
-
-impl Corrector {
-    /// The greatest error of any component at each time, in spreads. NaN where `fine` is finite and
-    /// `found` is not; 0 where `fine` is not.
-    pub fn errors<'a>(
-        &'a self,
-        found: &'a [f64],
-        fine: &'a [f64],
-    ) -> impl Iterator<Item = f64> + 'a {
-        let spreads = &self.normal.states;
-        let d = spreads.len();
-        found.chunks(d).zip(fine.chunks(d)).map(move |(found, fine)| {
-            let errors = found.iter().zip(fine).zip(spreads);
-            errors.fold(0.0, |most: f64, ((found, fine), [_, spread])| {
-                let error = if fine.is_finite() { (found - fine).abs() / spread } else { 0.0 };
-                if error > most || error.is_nan() { error } else { most }
-            })
-        })
     }
 }
 

@@ -7,6 +7,7 @@ use quintet_ode::{
     Members, Method, Tolerance,
     correct::{Choice, Corrector, Outcome, Settings, Source, Ways, choose},
 };
+use serde::Serialize;
 use serde_json::json;
 
 use super::{
@@ -15,6 +16,9 @@ use super::{
     summary::{BATCH, Corrected, OutputArgs, Solved},
 };
 use crate::{interrupt::Interrupt, output, progress};
+
+/// What counts as exact.
+const EXACT: Tolerance = Tolerance { relative: 1e-11, absolute: 1e-11, max_steps: 1_000_000 };
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -37,6 +41,9 @@ pub struct Args {
     /// Trajectories that are solved exactly to calibrate promises on
     #[arg(long, value_name = "N", default_value_t = 200)]
     calibrate: usize,
+    /// Solve so many of the trajectories exactly too, and say how many break their promise
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    check: u64,
     #[command(flatten)]
     output: OutputArgs,
 }
@@ -79,6 +86,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     let mut files = args.output.begin((n, &times), names, true)?;
     let mut picture = Picture::new(&problem.states, &times);
     let mut totals = Totals::default();
+    let mut checked = Checked::default();
     let bar = progress::bar("trajectories");
     bar.set_length(n);
     for first in (0..n).step_by(BATCH as usize) {
@@ -91,6 +99,10 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         totals.add(&outcome, &promises, args.tol);
         if first == 0 {
             show(&problem, &choice, &members, (&outcome, &bands), &mut picture)?;
+        }
+        if first < args.check {
+            let count = (args.check - first).min(promises.len() as u64) as usize;
+            checked.add(&problem, &choice, (&members, &outcome), count, args.tol)?;
         }
         let (sources, unusual) = (&outcome.sources[..], &outcome.unusual[..]);
         let (bands, promises) = (&bands[..], &promises[..]);
@@ -128,7 +140,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
             "error_coarse": learned.map(|learned| learned.coarse_error),
             "corrected": totals.corrected, "solved": n - totals.corrected,
             "unusual": totals.unusual, "beyond_tolerance": totals.beyond,
-            "greatest_promise": totals.greatest, "ended": tally.ended,
+            "greatest_promise": totals.greatest, "ended": tally.ended, "checked": checked,
             "evaluations": tally.evaluations as f64 / each, "demo_evaluations": choice.spent,
             "prepared_seconds": prepared, "seconds": seconds, "written": written,
         }));
@@ -163,7 +175,56 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         choice.spent,
         (seconds - prepared) * 1e6 / each
     ))?;
+    if args.check > 0 {
+        output::line(format!(
+            "  of {} solved exactly, {} break their promise and {} the tolerance; the greatest error \
+             is {:.1e}",
+            checked.n, checked.broken, checked.beyond_tolerance, checked.greatest_error
+        ))?;
+    }
     written.iter().try_for_each(|path| output::line(path.display()))
+}
+
+/// What exact solutions say of promises.
+#[derive(Default, Serialize)]
+struct Checked {
+    /// Trajectories that were solved exactly.
+    n: u64,
+    /// Those whose error leaves its band at some time.
+    broken: u64,
+    /// Those whose error exceeds the tolerance.
+    beyond_tolerance: u64,
+    greatest_error: f64,
+}
+
+impl Checked {
+    /// Looks at the first of some members.
+    fn add(
+        &mut self,
+        problem: &Problem,
+        choice: &Choice,
+        (members, outcome): (&Members, &Outcome),
+        count: usize,
+        tolerance: f64,
+    ) -> anyhow::Result<()> {
+        let first: Vec<usize> = (0..count).collect();
+        let members = members.select(&first, problem.states.len(), problem.parameters.len());
+        let times = problem.grid.times();
+        let ensemble = members.ensemble(problem.grid.start, &times);
+        let exact = problem.system().solve(&ensemble, Method::Dop853(EXACT))?;
+        let row = times.len() * problem.states.len();
+        let states = outcome.solution.states.chunks(row).zip(exact.states.chunks(row));
+        for ((found, exact), bands) in states.zip(outcome.bands.chunks(times.len())) {
+            let errors: Vec<f64> = choice.normal.errors(found, exact).collect();
+            let greatest = errors.iter().copied().fold(0.0, f64::max);
+            self.n += 1;
+            self.broken += u64::from(errors.iter().zip(bands).any(|(error, band)| error > band));
+            let within = errors.iter().all(|error| *error <= tolerance);
+            self.beyond_tolerance += u64::from(!within);
+            self.greatest_error = self.greatest_error.max(greatest);
+        }
+        Ok(())
+    }
 }
 
 /// Counts over all trajectories.
@@ -222,7 +283,7 @@ fn show(
     let times = problem.grid.times();
     let ensemble = members.ensemble(problem.grid.start, &times);
     let solve = |method| problem.system().solve(&ensemble, method);
-    let exact = solve(Method::Dop853(Tolerance::new(1e-10)))?;
+    let exact = solve(Method::Dop853(EXACT))?;
     let corrector: Option<&Corrector> =
         choice.compiled.as_ref().map(|compiled| &compiled.learned.corrector);
     let steps = choice.compiled.as_ref().map_or(1, |compiled| compiled.substeps);
