@@ -158,10 +158,10 @@ fn what_makes_no_sense_is_refused_and_nothing_is_written() {
         (vec!["solve", &system, "--points", "0"], "at least one time"),
         (vec!["solve", &system, "--method", "rk5"], "expected tsit5"),
         (vec!["solve", &system, "--tol", "0"], "tolerance is 0"),
-        (vec!["correct", &system, "--tol", "0"], "expected more than 0"),
+        (vec!["correct", &system, "--tol", "0"], "the tolerance is 0"),
         (vec!["correct", &system, "--method", "compiled:0"], "expected a number of steps"),
         (vec!["correct", &system, "--level", "1.5"], "a probability below 1"),
-        (vec!["correct", &system, "--demos", "0"], "demos"),
+        (vec!["correct", &system, "--demos", "0"], "demos is 0"),
         (vec!["solve", &system, "--out", "states.txt"], "should end in .csv or .npy"),
         (vec!["eval", "pendulo"], "no such family"),
     ] {

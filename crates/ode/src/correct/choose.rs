@@ -1,10 +1,13 @@
 //! Which way of solving an ensemble costs least.
 
 use super::{Calibrated, Compiled, Grid, Normal, References, Settings};
-use crate::{Dynamics, Ranges, Result};
+use crate::{Dynamics, Error, Ranges, Result};
 
 /// Coarse steps between two times of the output that are tried.
 const SUBSTEPS: [usize; 4] = [1, 2, 4, 8];
+
+/// The least tolerance that 64-bit numbers have room for.
+const LEAST: f64 = 1e-13;
 
 /// A way that was looked at.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -55,6 +58,10 @@ pub fn choose(
     ways: Ways,
     settings: Settings,
 ) -> Result<Choice> {
+    if !(tolerance >= LEAST && tolerance.is_finite()) {
+        let what = "the tolerance";
+        return Err(Error::Setting { what, value: tolerance, expected: "at least 1e-13" });
+    }
     let tried = match ways {
         Ways::Substeps(substeps) => vec![substeps],
         Ways::All | Ways::Corrected => SUBSTEPS.to_vec(),

@@ -3,11 +3,13 @@
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
-use super::{APART, Coarse, Corrected, Corrector, Demos, Fitted, Normal, Rule, shape::Room};
+use super::{Coarse, Corrected, Corrector, Demos, Fitted, Normal, Rule, shape::Room};
 use crate::{Dynamics, Ensemble, Error, LANES, Lanes, Result, Solution, Status};
 
 /// Trajectories that a thread takes at a time.
 const PART: usize = 64;
+/// How many times further than along the demos two corrections may differ.
+const APART: f64 = 3.0;
 /// How far times may be from a grid, in shares of a step.
 const CLOSE: f64 = 1e-6;
 

@@ -4,7 +4,8 @@
 //!
 //! [`learn`] fits correctors of several [`Shape`]s to demos by least squares and keeps the one that
 //! serves best along trajectories that it was not fitted to. Applying it costs no evaluation beyond
-//! those of the coarse solver, but for the first steps of one that looks back.
+//! those of the coarse solver, but for the first steps of one that looks back and for steps that no demo
+//! came near, which are divided.
 
 mod choose;
 mod fit;
@@ -68,9 +69,6 @@ pub struct Demos {
     pub parameters: Vec<f64>,
 }
 
-/// How many times further than along the demos two corrections may differ.
-pub const APART: f64 = 3.0;
-
 /// How trajectories are solved coarsely.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Coarse {
@@ -98,7 +96,7 @@ pub struct Corrector {
     /// differ.
     pub second: Option<Fitted>,
     /// The most by which they differed in each component along the demos, in spreads, `[d]`. A step
-    /// where they differ by [several times](APART) as much is divided instead.
+    /// where they differ by several times as much is divided instead.
     pub apart: Vec<f64>,
 }
 

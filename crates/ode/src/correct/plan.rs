@@ -127,6 +127,11 @@ impl References {
         if !(0.0..1.0).contains(&settings.level) {
             return refuse("the level", settings.level, "a probability below 1");
         }
+        for (what, count) in [("demos", settings.demos), ("held back", settings.held)] {
+            if count == 0 {
+                return refuse(what, 0.0, "at least one trajectory");
+            }
+        }
         let count = settings.demos + settings.held;
         let members = ranges.draw(settings.seed, DEMOS..DEMOS + count as u64);
         let grid = grid.divided(substeps);

@@ -62,8 +62,7 @@ struct Tried {
 
 /// Learns a corrector from demos. Every shape is fitted to a part of them and tried along the rest,
 /// with several ridges; the best is fitted to all, and its first steps are divided no more than they
-/// need, [`Coarse::finest`] at most. With one demo, its first half teaches and all of
-/// it is the trial.
+/// need, [`Coarse::finest`] at most. With one demo, its first half teaches and all of it is the trial.
 ///
 /// # Errors
 /// If there is no demo, or they do not fit the system or the coarse step.

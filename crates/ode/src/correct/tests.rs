@@ -251,10 +251,15 @@ fn the_cheapest_way_is_chosen() {
         (Grid { steps: 0, ..grid }, settings, "steps is 0"),
         (Grid { step: -1.0, ..grid }, settings, "the step is -1"),
         (grid, Settings { level: 1.0, ..settings }, "the level is 1"),
-        (grid, Settings { demos: 0, ..settings }, "demos has 0 values"),
+        (grid, Settings { demos: 0, ..settings }, "demos is 0"),
+        (grid, Settings { held: 0, ..settings }, "held back is 0"),
     ] {
         let error = choose(system, (&ranges, grid), 1e-3, Ways::All, settings).unwrap_err();
         assert!(error.to_string().starts_with(said), "{error}");
+    }
+    for tolerance in [0.0, 1e-300, f64::NAN, f64::INFINITY] {
+        let error = choose(system, (&ranges, grid), tolerance, Ways::All, settings).unwrap_err();
+        assert!(error.to_string().starts_with("the tolerance is"), "{error}");
     }
 }
 

@@ -65,7 +65,6 @@ fn ways(text: &str) -> anyhow::Result<Ways> {
 pub fn run(args: &Args) -> anyhow::Result<()> {
     args.output.check()?;
     let ways = ways(&args.method)?;
-    ensure!(args.tol > 0.0 && args.tol.is_finite(), "--tol {}: expected more than 0", args.tol);
     let problem = args.problem.open()?;
     let settings = Settings {
         demos: args.demos,
