@@ -62,7 +62,7 @@ fn an_own_system_is_corrected_within_bands() {
     );
     let (found, exact) = (rows(&path("states.csv")), rows(&exact));
     assert_eq!((found.len(), found[0].len(), exact[0].len()), (60 * 21, 6, 4));
-    let mut outside = vec![false; 60];
+    let mut outside = [false; 60];
     for (found, exact) in found.iter().zip(&exact) {
         assert_eq!(found[..2], exact[..2]);
         for i in 2..4 {

@@ -158,17 +158,17 @@ impl WithSimd for Along<'_> {
                     read(first, &mut room);
                     read(second, &mut other);
                     let mut differs = Lanes::ZERO;
-                    for i in 0..d {
+                    for (i, plain) in plain.iter_mut().enumerate() {
                         let correction = first.map_or(Lanes::ZERO, |of| of.total(i, &room));
                         let second = second.map_or(Lanes::ZERO, |of| of.total(i, &other));
                         let spread = Lanes::splat(1.0 / corrector.normal.states[i][1]);
                         let apart = (correction - second).abs() * spread;
                         for (divided, apart) in is_divided.iter_mut().zip(apart.0) {
-                            *divided |= !(apart <= APART * corrector.apart[i]);
+                            *divided |= apart > APART * corrector.apart[i] || apart.is_nan();
                         }
                         // Divided steps are as doubtful as those of the demos can be.
                         differs = differs.max(apart.min(Lanes::splat(corrector.apart[i])));
-                        plain[i] += correction;
+                        *plain += correction;
                     }
                     doubt += differs;
                 }

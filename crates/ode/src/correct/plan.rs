@@ -241,7 +241,7 @@ impl References {
     /// promise, and its evaluations for each.
     ///
     /// # Errors
-    /// As [`Corrector::apply`].
+    /// As [`Corrector::apply`](super::Corrector::apply).
     pub fn share_within(
         &self,
         system: &dyn Dynamics,

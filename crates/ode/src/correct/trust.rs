@@ -94,7 +94,7 @@ impl Trust {
 
     /// Whether no trajectory that it was calibrated on was nearly as doubtful.
     pub fn is_unusual(&self, doubt: f64) -> bool {
-        !(doubt <= UNUSUAL * self.greatest.max(self.floor))
+        doubt > UNUSUAL * self.greatest.max(self.floor) || doubt.is_nan()
     }
 }
 

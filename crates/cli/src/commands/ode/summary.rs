@@ -78,8 +78,8 @@ impl OutputArgs {
         if let Some(path) = &self.out {
             Format::of(path)?;
         }
-        let paths = self.out.iter().chain(&self.summary).chain(&self.plot);
-        paths.map(|path| output::check_target(path)).collect()
+        let mut paths = self.out.iter().chain(&self.summary).chain(&self.plot);
+        paths.try_for_each(|path| output::check_target(path))
     }
 
     /// Begins the files.
