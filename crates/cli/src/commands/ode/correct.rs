@@ -76,7 +76,10 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     let interrupt = Interrupt::install()?;
     let started = Instant::now();
     let of = (&problem.ranges, problem.grid);
-    let choice = choose(problem.system(), of, args.tol, ways, settings)?;
+    let spinner = progress::spinner("solving demos and learning from them");
+    let choice = choose(problem.system(), of, args.tol, ways, settings);
+    spinner.finish_and_clear();
+    let choice = choice?;
     let prepared = started.elapsed().as_secs_f64();
     let n = problem.members.count();
     let after = problem.grid.times();
