@@ -19,7 +19,7 @@ mod trust;
 
 use march::Lessons;
 
-use crate::{Scheme, Solution};
+use crate::{Members, Scheme, Solution};
 
 pub use self::{
     choose::{Choice, Considered, Ways, choose},
@@ -67,6 +67,17 @@ pub struct Demos {
     pub states: Vec<f64>,
     /// Parameters, `[demos, p]`.
     pub parameters: Vec<f64>,
+}
+
+impl Demos {
+    /// Their first states, of `d` components, and parameters.
+    fn members(&self, d: usize) -> Members {
+        let rows = self.states.chunks((self.grid.steps + 1) * d);
+        Members {
+            initial: rows.flat_map(|row| &row[..d]).copied().collect(),
+            parameters: self.parameters.clone(),
+        }
+    }
 }
 
 /// How trajectories are solved coarsely.

@@ -197,11 +197,7 @@ impl References {
         let [_, held] = self.parts(system, 1);
         let d = system.dimension();
         let row = (held.grid.steps + 1) * d;
-        let members = Members {
-            initial: held.states.chunks(row).flat_map(|row| &row[..d]).copied().collect(),
-            parameters: held.parameters.clone(),
-        };
-        let times = held.grid.times();
+        let (members, times) = (held.members(d), held.grid.times());
         let mut tried = Vec::new();
         for share in TIGHTER {
             let exact = Tolerance {
@@ -215,13 +211,7 @@ impl References {
             let fine = held.states.chunks(row).map(|row| &row[d..]);
             let mut errors: Vec<f64> = fine
                 .zip(solution.states.chunks(row - d))
-                .map(|(fine, found)| {
-                    let errors = normal.errors(found, fine);
-                    errors.fold(0.0, |most, error| match error.is_nan() {
-                        true => f64::INFINITY,
-                        false => error.max(most),
-                    })
-                })
+                .map(|(fine, found)| normal.greatest(found, fine))
                 .collect();
             errors.sort_by(f64::total_cmp);
             let promise = quantile(&errors, self.settings.level);
@@ -250,12 +240,7 @@ impl References {
     ) -> Result<(f64, f64)> {
         let [_, held] = self.parts(system, compiled.substeps);
         let d = system.dimension();
-        let row = (held.grid.steps + 1) * d;
-        let members = Members {
-            initial: held.states.chunks(row).flat_map(|row| &row[..d]).copied().collect(),
-            parameters: held.parameters,
-        };
-        let times = held.grid.times();
+        let (members, times) = (held.members(d), held.grid.times());
         let ensemble = members.ensemble(held.grid.start, &times);
         let Corrected { solution, doubt } = compiled.learned.corrector.apply(system, &ensemble)?;
         let last = doubt.chunks(times.len()).filter_map(|doubt| doubt.last());
@@ -311,11 +296,8 @@ impl Compiled {
             let row = grid.steps * d;
             for (from, to) in open.into_iter().enumerate() {
                 let (found, fine) = (&solution.states[to * row..], &tighter.states[from * row..]);
-                let errors = self.learned.corrector.normal.errors(&found[..row], &fine[..row]);
-                promises[to] = errors.fold(0.0, |most, error| match error.is_nan() {
-                    true => f64::INFINITY,
-                    false => error.max(most),
-                });
+                let normal = &self.learned.corrector.normal;
+                promises[to] = normal.greatest(&found[..row], &fine[..row]);
                 replace(&mut solution, to, &tighter, from);
             }
         }

@@ -83,6 +83,14 @@ impl Normal {
         })
     }
 
+    /// The greatest error at any time, in spreads; infinity where one of [`Self::errors`] is NaN.
+    pub(super) fn greatest(&self, found: &[f64], fine: &[f64]) -> f64 {
+        self.errors(found, fine).fold(0.0, |most, error| match error.is_nan() {
+            true => f64::INFINITY,
+            false => error.max(most),
+        })
+    }
+
     /// The smallest spread of a component.
     pub(super) fn least_spread(&self) -> f64 {
         self.states.iter().map(|[_, spread]| *spread).fold(f64::INFINITY, f64::min)

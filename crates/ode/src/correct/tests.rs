@@ -178,8 +178,19 @@ fn a_discontinuous_system_makes_promises_that_hold() {
     let references = References::solve(&Jump, &ranges, grid, 1, settings).unwrap();
     let compiled = references.compile(&Jump, 1).unwrap();
     assert!(compiled.learned.error <= compiled.learned.coarse_error);
-    let outcome = compiled.solve(&Jump, &ranges.draw(1, 0..50), grid, None).unwrap();
+    let members = ranges.draw(1, 0..50);
+    let outcome = compiled.solve(&Jump, &members, grid, None).unwrap();
     assert!(outcome.solution.states.iter().all(|value| value.is_finite()));
+    let times = grid.times();
+    let exact = Jump.solve(&members.ensemble(0.0, &times), Method::Dop853(reference)).unwrap();
+    let normal = &compiled.learned.corrector.normal;
+    let rows = outcome.solution.states.chunks(30).zip(exact.states.chunks(30));
+    let kept = rows.zip(outcome.bands.chunks(30)).filter(|((found, fine), bands)| {
+        normal.errors(found, fine).zip(*bands).all(|(error, band)| error <= *band)
+    });
+    // Nine in ten, give or take.
+    assert!(kept.count() >= 38);
+    assert!(outcome.bands.iter().all(|band| *band < 1.0));
 }
 
 #[test]

@@ -6,7 +6,7 @@
 //! along a trajectory, so that a band holds for all its times at once.
 
 use super::{Corrected, Corrector, Demos};
-use crate::{Dynamics, Ensemble, Result};
+use crate::{Dynamics, Result};
 
 /// Doubt beyond that of all calibration trajectories by this factor is out of their distribution.
 const UNUSUAL: f64 = 2.0;
@@ -43,14 +43,8 @@ impl Trust {
     ) -> Result<Self> {
         let (d, steps) = (system.dimension(), held.grid.steps);
         let row = (steps + 1) * d;
-        let initial: Vec<f64> =
-            held.states.chunks(row).flat_map(|row| &row[..d]).copied().collect();
-        let ensemble = Ensemble {
-            start: held.grid.start,
-            times: &held.grid.times(),
-            initial: &initial,
-            parameters: &held.parameters,
-        };
+        let (members, times) = (held.members(d), held.grid.times());
+        let ensemble = members.ensemble(held.grid.start, &times);
         let Corrected { solution, doubt } = corrector.apply(system, &ensemble)?;
         let mut last: Vec<f64> = doubt
             .chunks(steps.max(1))
