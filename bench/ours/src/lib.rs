@@ -1,8 +1,10 @@
 //! What our contestants share.
 
+mod ensembles;
 mod protocol;
 mod training;
 
+pub use ensembles::Asked;
 pub use protocol::{ids, noise, serve};
 pub use training::{as_a_step, serve_steps};
 

@@ -195,6 +195,19 @@ impl KvCache {
         self.len() == 0
     }
 
+    /// What one row has seen, for so many rows that go on from there.
+    #[must_use]
+    pub fn repeated(&self, rows: usize) -> Self {
+        let repeat = |layer: &LayerCache| LayerCache {
+            buffers: layer.len.gt(&0).then(|| {
+                let (keys, values) = layer.all();
+                (keys.repeat_dim(0, rows), values.repeat_dim(0, rows))
+            }),
+            len: layer.len,
+        };
+        Self { layers: self.layers.iter().map(repeat).collect() }
+    }
+
     /// Forgets all but the first `len` tokens.
     pub fn truncate(&mut self, len: usize) {
         for layer in &mut self.layers {

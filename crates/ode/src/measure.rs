@@ -57,41 +57,59 @@ const METHODS: [&str; 4] = ["coarse", "steps x2", "steps x3", "compiled"];
 /// # Errors
 /// If there are no tasks, demos or points.
 pub fn measure(family: &Family, setup: &Setup) -> Result<Vec<Errors>> {
-    let stride = (family.info.stride as f64 * setup.stride).round().max(1.0) as usize;
-    let tasks = Tasks {
-        family,
-        points: setup.points,
-        trajectories: setup.demos + 1,
-        stride: Some(stride),
-        protocol: setup.protocol,
-        seed: setup.seed,
-    };
-    let tasks = tasks.draw(0..setup.tasks)?;
+    let tasks = setup.tasks_of(family).draw(0..setup.tasks)?;
+    let stride = setup.stride_of(family);
     let solved: Vec<[Solved; 4]> =
         tasks.par_iter().map(|task| query(family, task, stride)).collect::<Result<_>>()?;
     let errors = METHODS.into_iter().enumerate().map(|(method, name)| {
-        let (mut relative, mut count) = (0.0, 0);
-        let mut squares = Vec::with_capacity(tasks.len());
-        for (task, solved) in tasks.iter().zip(&solved) {
-            let truth = task.query_truth();
-            let found = &solved[method].states;
-            for (found, truth) in found.iter().zip(&truth) {
-                relative += (found - truth).abs() / truth.abs();
-                count += 1;
-            }
-            let square = found.iter().zip(&truth).map(|(a, b)| (a - b).powi(2)).sum::<f64>();
-            squares.push(square / truth.len() as f64);
-        }
-        let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
-        let evaluations: Vec<f64> =
-            solved.iter().map(|solved| solved[method].evaluations).collect();
-        let rms = mean(&squares).sqrt();
-        squares.sort_by(f64::total_cmp);
-        let median = squares.get(squares.len() / 2).map_or(f64::NAN, |square| square.sqrt());
-        let relative = relative / count as f64;
-        Errors { method: name, relative, rms, median, evaluations: mean(&evaluations) }
+        let ways = || solved.iter().map(|solved| &solved[method]);
+        let evaluations = ways().map(|solved| solved.evaluations).sum::<f64>();
+        let states = ways().map(|solved| &solved.states[..]);
+        let truths = tasks.iter().map(Task::query_truth);
+        Errors::of(name, states.zip(truths), evaluations / solved.len() as f64)
     });
     Ok(errors.collect())
+}
+
+impl Setup {
+    /// How the tasks of a family are drawn: demos, then the query.
+    pub fn tasks_of<'a>(&self, family: &'a Family) -> Tasks<'a> {
+        Tasks {
+            family,
+            points: self.points,
+            trajectories: self.demos + 1,
+            stride: Some(self.stride_of(family)),
+            protocol: self.protocol,
+            seed: self.seed,
+        }
+    }
+
+    /// Fine steps in a coarse one.
+    fn stride_of(&self, family: &Family) -> usize {
+        (family.info.stride as f64 * self.stride).round().max(1.0) as usize
+    }
+}
+
+impl Errors {
+    /// Of solutions beside the truths.
+    pub fn of<'a>(
+        method: &'static str,
+        solved: impl Iterator<Item = (&'a [f64], Vec<f64>)>,
+        evaluations: f64,
+    ) -> Self {
+        let (mut relative, mut count, mut squares) = (0.0, 0, Vec::new());
+        for (found, truth) in solved {
+            let pairs = || found.iter().zip(&truth);
+            relative += pairs().map(|(found, truth)| ((found - truth) / truth).abs()).sum::<f64>();
+            count += truth.len();
+            let square = pairs().map(|(a, b)| (a - b).powi(2)).sum::<f64>();
+            squares.push(square / truth.len() as f64);
+        }
+        let rms = (squares.iter().sum::<f64>() / squares.len() as f64).sqrt();
+        squares.sort_by(f64::total_cmp);
+        let median = squares.get(squares.len() / 2).map_or(f64::NAN, |square| square.sqrt());
+        Self { method, relative: relative / count as f64, rms, median, evaluations }
+    }
 }
 
 /// Solves the query of a task in all ways.

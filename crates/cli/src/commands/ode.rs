@@ -10,6 +10,7 @@ mod plot;
 mod problem;
 mod solve;
 mod summary;
+mod train;
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -25,6 +26,8 @@ enum What {
     Correct(correct::Args),
     /// Measure how well queries are corrected in context
     Eval(eval::Args),
+    /// Train FMint's transformer on systems drawn from families
+    Train(train::Args),
     /// List the systems that are known by name
     List(list::Args),
 }
@@ -35,6 +38,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         What::Solve(args) => solve::run(args),
         What::Correct(args) => correct::run(args),
         What::Eval(args) => eval::run(args),
+        What::Train(args) => train::run(args),
         What::List(args) => list::run(args),
     }
 }

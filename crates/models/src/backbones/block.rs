@@ -53,7 +53,7 @@ impl FeedForward {
 
 /// Attention and MLP, each with its norm and residual connection.
 #[derive(Debug)]
-pub(crate) struct Block {
+pub struct Block {
     attention: Attention,
     attention_norm: Norm,
     mlp: FeedForward,
@@ -64,7 +64,11 @@ pub(crate) struct Block {
 }
 
 impl Block {
-    pub(crate) fn new(vars: &Vars, config: &DecoderConfig, layer: usize) -> Result<Self> {
+    /// The block of this number at `vars`.
+    ///
+    /// # Errors
+    /// If the checkpoint does not match, or the heads do not divide.
+    pub fn new(vars: &Vars, config: &DecoderConfig, layer: usize) -> Result<Self> {
         let (d, wide, act) = (config.hidden_size, config.intermediate_size, config.hidden_act);
         let opt = config.is_opt();
         let attention = AttentionConfig {
@@ -113,10 +117,12 @@ impl Block {
         self.attention.weights(x, bias, rotation)
     }
 
+    /// With a cache, `x` continues the tokens in it.
+    ///
     /// # Shapes
     /// - x and output: `[b, t, d]`
-    /// - bias: `[b or 1, 1, t, s]`
-    pub(crate) fn forward(
+    /// - bias: `[b or 1, 1, t, s]`, where `s` counts cached tokens too
+    pub fn forward(
         &self,
         x: Tensor<3>,
         bias: Option<&Tensor<4>>,

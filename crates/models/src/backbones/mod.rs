@@ -8,7 +8,8 @@ pub mod gguf_text;
 mod hf;
 pub mod presets;
 
+pub use block::Block;
 pub use config::{DecoderConfig, Family};
 pub use decoder::Decoder;
 pub use gguf::GgufCheckpoint;
-pub use presets::{PRESETS, Preset, preset};
+pub use presets::{PRESETS, Preset, opt, preset};

@@ -152,7 +152,8 @@ fn smollm2(sizes: Sizes, rope_theta: f64) -> DecoderConfig {
     }
 }
 
-fn opt(hidden_size: usize, layers: usize, heads: usize) -> DecoderConfig {
+/// An OPT of these sizes, as published: LayerNorm, biases, a plain MLP.
+pub fn opt(hidden_size: usize, layers: usize, heads: usize) -> DecoderConfig {
     DecoderConfig {
         family: Family::Opt,
         hidden_act: Activation::Relu,

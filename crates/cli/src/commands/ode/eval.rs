@@ -3,8 +3,10 @@
 use std::{path::PathBuf, time::Instant};
 
 use anyhow::{Context, ensure};
+use burn::Device;
 use quintet_data::formats::atomic;
 use quintet_eval::Receipt;
+use quintet_fmint::Fmint;
 use quintet_ode::{
     FAMILIES, Family, Protocol,
     families::find,
@@ -33,6 +35,9 @@ pub struct Args {
     /// Coarse steps of a trajectory
     #[arg(long, value_name = "N", default_value_t = 49)]
     points: usize,
+    /// Also a trained transformer: the directory of a model of `quintet ode train`
+    #[arg(long, value_name = "DIR")]
+    model: Option<PathBuf>,
     /// Seed of the systems
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -83,6 +88,8 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     };
     let Args { n: tasks, demos, points, stride, seed, .. } = *args;
     let protocol = if args.shifted { Protocol::Shifted } else { Protocol::Aligned };
+    let device = Device::flex();
+    let model = args.model.as_deref().map(|dir| Fmint::load(dir, &device)).transpose()?;
     let started = Instant::now();
     let bar = progress::bar("families");
     bar.set_length(chosen.len() as u64);
@@ -90,7 +97,11 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     for family in chosen {
         let setup = Setup { tasks, demos, points, stride, protocol, seed };
         let name = family.info.name;
-        scores.extend(measure(family, &setup)?.into_iter().map(|of| Score {
+        let mut errors = measure(family, &setup)?;
+        if let Some((model, _)) = &model {
+            errors.push(quintet_fmint::measure::measure(model, family, &setup, &device)?);
+        }
+        scores.extend(errors.into_iter().map(|of| Score {
             family: name,
             method: of.method,
             mre: of.relative,
