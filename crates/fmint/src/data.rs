@@ -119,12 +119,8 @@ impl Batch {
                 pair * row..(pair + 1) * row
             };
             let shown = rng.random_range(1..pairs);
-            let scale = Scale::new(
-                &task.coarse[..shown * (m + 1) * d],
-                &errors[..shown * m * d],
-                m + 1,
-                d,
-            );
+            let scale =
+                Scale::new(&task.coarse[..shown * (m + 1) * d], &errors[..shown * m * d], m + 1, d);
             for &part in &parts {
                 let coarse = &task.coarse[rows(&task.coarse, (m + 1) * d, part.pair)];
                 let errors = &errors[rows(&errors, m * d, part.pair)];

@@ -14,6 +14,8 @@ pub mod objective;
 pub mod prompt;
 pub mod recipe;
 pub mod scale;
+#[cfg(test)]
+mod tests;
 pub mod tokens;
 
 pub use config::{Answer, Config, Tokens};

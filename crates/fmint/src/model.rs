@@ -4,15 +4,13 @@ use std::path::Path;
 
 use burn::{DType, Device, Int, Tensor, TensorData};
 use quintet_models::backbones::Block;
-use quintet_nn::{
-    Checkpoint, Embedding, KvCache, LayerNorm, Linear, Params, Vars, write_file,
-};
+use quintet_nn::{Checkpoint, Embedding, KvCache, LayerNorm, Linear, Params, Vars, write_file};
 use quintet_weights::SaveDType;
 
 use crate::{Config, Error, Result, Tokens};
 
 /// Added to variances.
-const EPS: f64 = 1e-6;
+const EPS: f64 = 1e-5;
 /// The files of a checkpoint.
 const CONFIG: &str = "config.json";
 const WEIGHTS: &str = "model.safetensors";

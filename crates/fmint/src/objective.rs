@@ -33,8 +33,7 @@ impl Objective for InContext<'_> {
 
     fn batch(&self, step: u64, micro: u32) -> Result<Batch, BoxError> {
         let number = step * u64::from(self.accumulate) + u64::from(micro);
-        let tasks =
-            self.draw.tasks(self.families, (self.seed, number), self.batch as usize)?;
+        let tasks = self.draw.tasks(self.families, (self.seed, number), self.batch as usize)?;
         Ok(Batch::new(self.model.config(), &tasks, self.seed ^ number, &self.device)?)
     }
 

@@ -100,8 +100,7 @@ impl Prompt {
         let (t, s) = (asked.len() * m * g, all.len() * m * g);
         let bias = config.bias(&asked, &all, m * g);
         let bias = Tensor::from_data(TensorData::new(bias, [1, 1, t, s]), &self.device);
-        let kinds: Vec<i32> =
-            asked.iter().flat_map(|&part| config.kind_ids(part, m, g)).collect();
+        let kinds: Vec<i32> = asked.iter().flat_map(|&part| config.kind_ids(part, m, g)).collect();
         let kinds = ids(kinds, &self.device);
         let mut errors = Vec::with_capacity(coarse.len());
         for coarse in coarse.chunks(BATCH * row) {
@@ -123,13 +122,15 @@ impl Prompt {
             for (given, coarse) in given.chunks(m * width).zip(coarse.chunks(row)) {
                 for (point, given) in given.chunks(width).enumerate() {
                     let state = &coarse[(point + 1) * d..][..d];
-                    errors.extend(given.iter().zip(state).enumerate().map(|(c, (given, state))| {
-                        let answer = config.restore(f64::from(*given), c, &self.scale);
-                        match config.answer {
-                            Answer::Error => answer,
-                            Answer::Solution => answer - state,
-                        }
-                    }));
+                    errors.extend(given.iter().zip(state).enumerate().map(
+                        |(c, (given, state))| {
+                            let answer = config.restore(f64::from(*given), c, &self.scale);
+                            match config.answer {
+                                Answer::Error => answer,
+                                Answer::Solution => answer - state,
+                            }
+                        },
+                    ));
                 }
             }
         }

@@ -66,7 +66,9 @@ impl Recipe {
     fn check(&self) -> std::result::Result<(), String> {
         let Draw { demos, points, strides, shifted } = &self.draw;
         if *demos == 0 || (self.model.demos > 0 && *demos > self.model.demos) {
-            return Err(format!("draw.demos is {demos}; at least 1, and what the model tells apart"));
+            return Err(format!(
+                "draw.demos is {demos}; at least 1, and what the model tells apart"
+            ));
         }
         if points[0] == 0 || points[0] > points[1] || points[1] > 1 << 12 {
             return Err(format!("draw.points is {points:?}; two rising numbers of 1 to 4096"));

@@ -32,9 +32,8 @@ impl Scale {
         });
         let increment = each(&|c| {
             let rows = coarse.chunks(times * d);
-            let steps = rows.flat_map(|row| {
-                (1..times).map(move |i| row[i * d + c] - row[(i - 1) * d + c])
-            });
+            let steps =
+                rows.flat_map(|row| (1..times).map(move |i| row[i * d + c] - row[(i - 1) * d + c]));
             usable(rms(steps), spread[c])
         });
         let error = each(&|c| usable(rms(column(errors, c).into_iter()), spread[c]));

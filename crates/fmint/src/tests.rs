@@ -1,0 +1,372 @@
+use burn::{Device, Tensor};
+use quintet_nn::Params;
+use quintet_ode::{Protocol, Task, Tasks, families};
+use quintet_testing::{
+    assert_close, assert_gradient, assert_round_trip, backward, golden, load, scramble, tensor,
+};
+use quintet_weights::Weights;
+
+use crate::{
+    Answer, Config, Fmint, Prompt, Tokens,
+    data::Batch,
+    model::ids,
+    prompt::Shown,
+    tokens::{Kind, Part},
+};
+
+fn device() -> Device {
+    Device::flex()
+}
+
+fn tiny(tokens: Tokens) -> Config {
+    let (groups, demos) = match tokens {
+        Tokens::Published => (1, 3),
+        Tokens::Joined => (4, 0),
+    };
+    Config {
+        tokens,
+        answer: Answer::Error,
+        layers: 2,
+        heads: 2,
+        head_dim: 6,
+        width: 16,
+        inner: 24,
+        components: 2,
+        groups,
+        demos,
+    }
+}
+
+fn model(config: &Config) -> (Fmint, Params) {
+    let (model, params) = Fmint::random(config, 1, &device()).unwrap();
+    scramble(&params, 0.3);
+    (model, params)
+}
+
+const BOTH: [Tokens; 2] = [Tokens::Published, Tokens::Joined];
+
+fn task(trajectories: usize) -> Task {
+    let family = families::find("pendulum").unwrap();
+    let protocol = Protocol::Aligned;
+    let tasks = Tasks { family, points: 6, trajectories, stride: Some(40), protocol, seed: 3 };
+    tasks.draw(0..1).unwrap().remove(0)
+}
+
+/// What all but the first `demos` trajectories lack, as their prompt says.
+fn ask(model: &Fmint, task: &Task, demos: usize) -> Vec<f64> {
+    let (d, m) = (task.dimension, task.times.len() - 1);
+    let errors = task.errors();
+    let shown = Shown {
+        times: &task.times,
+        coarse: &task.coarse[..demos * (m + 1) * d],
+        errors: &errors[..demos * m * d],
+        dimension: d,
+    };
+    let prompt = Prompt::new(model, shown, &device()).unwrap();
+    prompt.errors(model, &task.coarse[demos * (m + 1) * d..]).unwrap()
+}
+
+/// The answers of a training sequence, `[b, asked, components]`.
+fn trained(model: &Fmint, batch: Batch) -> Tensor<3> {
+    let hidden = model.hidden(batch.features, batch.kinds, &batch.bias, None);
+    let runs = batch.asked.into_iter();
+    let runs = runs.map(|run| hidden.clone().narrow(1, run.start, run.len())).collect();
+    model.answers(Tensor::cat(runs, 1))
+}
+
+fn numbers(x: Tensor<3>) -> Vec<f32> {
+    x.into_data().iter::<f32>().collect()
+}
+
+fn near(a: f64, b: f64) -> bool {
+    (a - b).abs() <= 2e-5 * (1.0 + a.abs())
+}
+
+#[test]
+fn sizes_are_those_published() {
+    let (published, params) = Fmint::random(&Config::published(), 0, &device()).unwrap();
+    let count = |params: &Params| params.iter().map(|cell| cell.len()).sum::<usize>();
+    assert_eq!(count(&params), 15_787_523);
+    assert_eq!(published.config().kinds(), 18);
+    let (_, params) = Fmint::random(&Config::small(), 0, &device()).unwrap();
+    assert!(count(&params) <= 1_000_000);
+    assert_round_trip(&Config::small());
+}
+
+#[test]
+fn published_models_answer_as_the_reference() {
+    let dir = golden("fmint").join("published");
+    let (model, _) = Fmint::load(&dir, &device()).unwrap();
+    let case = Weights::open(&dir.join("case.safetensors")).unwrap();
+    let numbers =
+        |name: &str| -> Vec<f64> { case.f32(name).unwrap().into_iter().map(f64::from).collect() };
+    let (times, coarse, errors) = (numbers("times"), numbers("coarse"), numbers("errors"));
+    let d = case.info("coarse").unwrap().shape[2];
+    let (row, demos) = (times.len() * d, case.info("errors").unwrap().shape[0]);
+    let shown =
+        Shown { times: &times, coarse: &coarse[..demos * row], errors: &errors, dimension: d };
+    let prompt = Prompt::new(&model, shown, &device()).unwrap();
+    let found = prompt.errors(&model, &coarse[demos * row..]).unwrap();
+    let expected = numbers("answers");
+    assert_eq!(found.len(), expected.len());
+    for (found, expected) in found.iter().zip(&expected) {
+        assert!((found - expected).abs() <= 1e-4, "{found} != {expected}");
+    }
+}
+
+#[test]
+fn joined_models_answer_as_the_reference() {
+    let dir = golden("fmint").join("joined");
+    let config: Config =
+        serde_json::from_slice(&std::fs::read(dir.join("config.json")).unwrap()).unwrap();
+    let vars = load(&dir.join("model.safetensors"));
+    let model = Fmint::new(&vars, &config).unwrap();
+    vars.finish().unwrap();
+    let case = Weights::open(&dir.join("case.safetensors")).unwrap();
+    let bias: Tensor<2> = tensor(&case, "bias");
+    let kinds = case.f32("kinds").unwrap().into_iter().map(|id| id as i32).collect();
+    let features = tensor(&case, "features");
+    let hidden = model.hidden(features, ids(kinds, &device()), &bias.unsqueeze(), None);
+    assert_close(model.answers(hidden), tensor(&case, "answers"), "joined");
+}
+
+#[test]
+fn each_query_is_answered_as_after_a_prompt_of_the_demos_before_it() {
+    // Numbers as they are: only then do answers not depend on how many demos there are in all.
+    let (model, _) = model(&tiny(Tokens::Published));
+    let task = task(4);
+    let batch = Batch::new(model.config(), std::slice::from_ref(&task), 0, &device()).unwrap();
+    let all = numbers(trained(&model, batch));
+    let each = all.len() / 3;
+    for demos in 1..4 {
+        let prompt = ask(&model, &task, demos);
+        let row = (task.times.len() - 1) * 2;
+        let trained = &all[(demos - 1) * each..demos * each];
+        for (prompt, trained) in prompt[..row].iter().zip(trained) {
+            assert!(near(*prompt, f64::from(*trained)), "{demos}: {prompt} {trained}");
+        }
+    }
+}
+
+#[test]
+fn answers_do_not_leak() {
+    for tokens in BOTH {
+        let (model, _) = model(&tiny(tokens));
+        let task = task(4);
+        let answers = |task: &Task| {
+            let tasks = std::slice::from_ref(task);
+            numbers(trained(&model, Batch::new(model.config(), tasks, 0, &device()).unwrap()))
+        };
+        let before = answers(&task);
+        // The errors of the third trajectory change; what numbers are measured in comes from the
+        // first, as this seed has it.
+        let mut changed = task.clone();
+        let row = changed.times.len() * changed.dimension;
+        changed.fine[2 * row..3 * row].iter_mut().for_each(|value| *value += 0.5);
+        let after = answers(&changed);
+        let each = before.len() / 3;
+        assert_eq!(before[..2 * each], after[..2 * each], "{tokens:?}");
+        assert!(before[2 * each..] != after[2 * each..], "{tokens:?}");
+    }
+}
+
+#[test]
+fn keys_are_seen_by_no_other_part() {
+    for tokens in BOTH {
+        let config = tiny(tokens);
+        let parts = config.training_parts(4);
+        for query in &parts {
+            for key in parts.iter().filter(|key| key.kind == Kind::Key && *key != query) {
+                assert!(!config.sees(*query, *key), "{query:?} sees {key:?}");
+            }
+            let later = parts.iter().filter(|key| key.pair > query.pair);
+            assert!(later.into_iter().all(|key| !config.sees(*query, *key)));
+        }
+        // Of the published model's keys each sees itself only.
+        let key = Part { pair: 1, kind: Kind::Key };
+        let seen = |value: &&f32| **value == 0.0;
+        let bias = config.bias(&[key], &[key], 5);
+        let expected = if tokens == Tokens::Published { 5 } else { 25 };
+        assert_eq!(bias.iter().filter(seen).count(), expected);
+    }
+}
+
+#[test]
+fn joined_demos_have_no_order_and_published_ones_have() {
+    for tokens in BOTH {
+        let (model, _) = model(&tiny(tokens));
+        let task = task(4);
+        let mut turned = task.clone();
+        let row = task.times.len() * task.dimension;
+        for values in [&mut turned.coarse, &mut turned.fine] {
+            values[..3 * row].rotate_left(row);
+        }
+        let (before, after) = (ask(&model, &task, 3), ask(&model, &turned, 3));
+        let same = before.iter().zip(&after).all(|(a, b)| near(*a, *b));
+        assert_eq!(same, tokens == Tokens::Joined, "{tokens:?}: {before:?} {after:?}");
+    }
+}
+
+#[test]
+fn queries_are_answered_in_batches_as_alone() {
+    for tokens in BOTH {
+        let (model, _) = model(&tiny(tokens));
+        let task = task(21);
+        let all = ask(&model, &task, 2);
+        let row = all.len() / 19;
+        let mut alone = task.clone();
+        let states = task.times.len() * task.dimension;
+        for values in [&mut alone.coarse, &mut alone.fine] {
+            let query = values[20 * states..].to_vec();
+            values.truncate(2 * states);
+            values.extend(query);
+        }
+        let alone = ask(&model, &alone, 2);
+        let last = &all[18 * row..];
+        assert!(last.iter().zip(&alone).all(|(a, b)| near(*a, *b)), "{last:?} {alone:?}");
+    }
+}
+
+#[test]
+fn neither_units_nor_the_length_of_steps_matter_to_joined_tokens() {
+    let (model, _) = model(&tiny(Tokens::Joined));
+    let task = task(4);
+    let mut scaled = task.clone();
+    for values in [&mut scaled.coarse, &mut scaled.fine] {
+        values.iter_mut().for_each(|value| *value = *value * 1024.0 + 4096.0);
+    }
+    scaled.times.iter_mut().for_each(|time| *time *= 8.0);
+    let (before, after) = (ask(&model, &task, 3), ask(&model, &scaled, 3));
+    assert!(before.iter().any(|error| error.abs() > 1e-9));
+    for (a, b) in before.iter().zip(&after) {
+        assert!(near(*a, b / 1024.0), "{a} {b}");
+    }
+}
+
+#[test]
+fn states_of_more_components_take_more_tokens() {
+    let (model, _) = model(&tiny(Tokens::Joined));
+    let (d, m, demos) = (5, 4, 2);
+    let wave = |i: usize| (i as f64 * 0.37).sin();
+    let coarse: Vec<f64> = (0..(demos + 1) * (m + 1) * d).map(wave).collect();
+    let errors: Vec<f64> = (0..demos * m * d).map(|i| 0.1 * wave(i + 7)).collect();
+    let times: Vec<f64> = (0..=m).map(|i| i as f64).collect();
+    let (demo, query) = coarse.split_at(demos * (m + 1) * d);
+    let answer = |errors: &[f64]| {
+        let shown = Shown { times: &times, coarse: demo, errors, dimension: d };
+        Prompt::new(&model, shown, &device()).unwrap().errors(&model, query).unwrap()
+    };
+    let before = answer(&errors);
+    assert_eq!(before.len(), m * d);
+    // Each component hears of the errors of all.
+    let mut changed = errors.clone();
+    changed[d - 1] += 0.3;
+    let after = answer(&changed);
+    let moved = |c: usize| (before[c] - after[c]).abs() > 1e-9;
+    assert!((0..d).all(moved), "{before:?} {after:?}");
+
+    let (wide, errors) = (vec![0.0; demos * (m + 1) * 9], vec![0.0; demos * m * 9]);
+    let shown = Shown { times: &times, coarse: &wide, errors: &errors, dimension: 9 };
+    let error = Prompt::new(&model, shown, &device()).unwrap_err();
+    assert_eq!(error.to_string(), "components of a state: 9, expected at most 8");
+}
+
+#[test]
+fn every_parameter_learns() {
+    for tokens in BOTH {
+        let (model, params) = model(&tiny(tokens));
+        params.set_trainable(|_| true);
+        let tasks = [task(4), task(4)];
+        let batch = Batch::new(model.config(), &tasks, 0, &device()).unwrap();
+        // Vectors of tokens that there are none of learn nothing.
+        let mut gradients = backward(trained(&model, batch));
+        for cell in params.iter() {
+            assert_gradient(cell, &mut gradients, true, &format!("{tokens:?}"));
+        }
+    }
+}
+
+#[test]
+fn a_saved_model_answers_the_same() {
+    let dir = tempfile::tempdir().unwrap();
+    let (model, params) = model(&tiny(Tokens::Joined));
+    model.save(&params, dir.path()).unwrap();
+    let (again, _) = Fmint::load(dir.path(), &device()).unwrap();
+    let task = task(3);
+    assert_eq!(ask(&model, &task, 2), ask(&again, &task, 2));
+
+    std::fs::write(dir.path().join("config.json"), "{\"tokens\": \"joined\"}").unwrap();
+    let error = Fmint::load(dir.path(), &device()).unwrap_err().to_string();
+    assert!(error.contains("config.json: missing field `layers`"), "{error}");
+}
+
+#[test]
+fn wrong_demos_and_configurations_are_refused() {
+    let (model, _) = model(&tiny(Tokens::Published));
+    let times = [0.0, 1.0, 2.0];
+    let refuse = |demos: usize, numbers: usize| {
+        let (coarse, errors) = (vec![0.0; demos * 6], vec![0.0; numbers]);
+        let shown = Shown { times: &times, coarse: &coarse, errors: &errors, dimension: 2 };
+        Prompt::new(&model, shown, &device()).unwrap_err().to_string()
+    };
+    assert_eq!(refuse(0, 0), "demos: 0, expected at least one, with two times");
+    assert_eq!(refuse(4, 16), "demos: 4, expected at most 3");
+    assert_eq!(refuse(2, 7), "numbers of errors: 7, expected 8");
+    let wrong = [
+        Config { heads: 0, ..Config::small() },
+        Config { width: 1 << 20, ..Config::small() },
+        Config { demos: 4, ..Config::small() },
+        Config { demos: 0, ..Config::published() },
+    ];
+    for config in wrong {
+        assert!(config.check().is_err(), "{config:?}");
+    }
+}
+
+#[test]
+fn training_lowers_the_error_of_new_tasks_and_resumes() {
+    use std::sync::atomic::AtomicBool;
+
+    use quintet_train::progress::ProgressMode;
+
+    use crate::Recipe;
+    let text = r#"
+        steps = 60
+        batch = 4
+        lr = 3e-3
+        families = ["decay"]
+        model = { tokens = "joined", layers = 1, heads = 2, head_dim = 8, width = 16, inner = 32, components = 1, groups = 1, demos = 0 }
+        draw = { demos = 2, points = [8, 8], strides = [0.8, 1.2], shifted = 0.0 }
+    "#;
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("recipe.toml");
+    std::fs::write(&path, text).unwrap();
+    let (recipe, text) = Recipe::load(&path).unwrap();
+    let train = || {
+        let stop = AtomicBool::new(false);
+        recipe.train(&text, &dir.path().join("run"), &stop, ProgressMode::Quiet).unwrap()
+    };
+    assert!(train().finished);
+    assert!(train().finished);
+    let (model, _) = Fmint::load(&dir.path().join("run/model"), &device()).unwrap();
+    let (fresh, _) = Fmint::random(&recipe.model, recipe.seed, &device()).unwrap();
+    let tasks = recipe.draw.tasks(&[families::find("decay").unwrap()], (99, 0), 16).unwrap();
+    let error = |model: &Fmint| -> f64 {
+        let off = |task: &Task| {
+            let truth = task.errors();
+            let asked = &truth[truth.len() - 8..];
+            let found = ask(model, task, 2);
+            let sum = |f: &dyn Fn(f64, f64) -> f64| {
+                found.iter().zip(asked).map(|(a, b)| f(*a, *b)).sum::<f64>()
+            };
+            sum(&|a, b| (a - b).powi(2)) / sum(&|_, b| b * b)
+        };
+        tasks.iter().map(off).sum::<f64>()
+    };
+    let (before, after) = (error(&fresh), error(&model));
+    assert!(after < before / 4.0, "{before} to {after}");
+
+    std::fs::write(&path, text.replace("decay", "decoy")).unwrap();
+    let error = Recipe::load(&path).unwrap_err().to_string();
+    assert!(error.contains("no family 'decoy'; there are cooling"), "{error}");
+}
