@@ -14,13 +14,16 @@ pub mod objective;
 pub mod prompt;
 pub mod recipe;
 pub mod scale;
+pub mod stepper;
 #[cfg(test)]
 mod tests;
 pub mod tokens;
 
 pub use config::{Answer, Config, Tokens};
 pub use error::{Error, Result};
+pub use measure::Trained;
 pub use model::Fmint;
 pub use prompt::Prompt;
 pub use recipe::Recipe;
 pub use scale::Scale;
+pub use stepper::{Stepper, StepperConfig};

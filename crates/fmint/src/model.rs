@@ -6,14 +6,15 @@ use burn::{DType, Device, Int, Tensor, TensorData};
 use quintet_models::backbones::Block;
 use quintet_nn::{Checkpoint, Embedding, KvCache, LayerNorm, Linear, Params, Vars, write_file};
 use quintet_weights::SaveDType;
+use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{Config, Error, Result, Tokens};
 
 /// Added to variances.
 const EPS: f64 = 1e-5;
 /// The files of a checkpoint.
-const CONFIG: &str = "config.json";
-const WEIGHTS: &str = "model.safetensors";
+pub(crate) const CONFIG: &str = "config.json";
+pub(crate) const WEIGHTS: &str = "model.safetensors";
 
 /// A decoder over trajectories.
 #[derive(Debug)]
@@ -64,11 +65,7 @@ impl Fmint {
     /// # Errors
     /// If a file is missing or unreadable, or the weights do not fit the configuration.
     pub fn load(dir: &Path, device: &Device) -> Result<(Self, Params)> {
-        let path = dir.join(CONFIG);
-        let fail = |reason: String| Error::File { path: path.clone(), reason };
-        let text = std::fs::read(&path).map_err(|error| fail(error.to_string()))?;
-        let config: Config =
-            serde_json::from_slice(&text).map_err(|error| fail(error.to_string()))?;
+        let config: Config = read_config(dir)?;
         let checkpoint = Checkpoint::open(&dir.join(WEIGHTS), |name| Some(name.to_owned()))?;
         let vars = Vars::load(checkpoint, device, DType::F32);
         Ok((Self::new(&vars, &config)?, vars.finish()?))
@@ -79,13 +76,7 @@ impl Fmint {
     /// # Errors
     /// If the directory cannot be written to.
     pub fn save(&self, params: &Params, dir: &Path) -> Result<()> {
-        let path = dir.join(CONFIG);
-        let fail = |reason: String| Error::File { path: path.clone(), reason };
-        std::fs::create_dir_all(dir).map_err(|error| fail(error.to_string()))?;
-        let text =
-            serde_json::to_vec_pretty(&self.config).map_err(|error| fail(error.to_string()))?;
-        params.save(&dir.join(WEIGHTS), SaveDType::F32, |_| true)?;
-        Ok(write_file(&path, &text)?)
+        save(dir, &self.config, params)
     }
 
     /// What it was built from.
@@ -131,6 +122,25 @@ impl Fmint {
     pub fn answers(&self, hidden: Tensor<3>) -> Tensor<3> {
         self.answer.forward(hidden)
     }
+}
+
+/// Reads the configuration in a directory.
+pub(crate) fn read_config<T: DeserializeOwned>(dir: &Path) -> Result<T> {
+    let path = dir.join(CONFIG);
+    let read = || -> std::result::Result<T, Box<dyn std::error::Error>> {
+        Ok(serde_json::from_slice(&std::fs::read(&path)?)?)
+    };
+    read().map_err(|error| Error::File { path: path.clone(), reason: error.to_string() })
+}
+
+/// Writes a configuration and weights into a directory.
+pub(crate) fn save(dir: &Path, config: &impl Serialize, params: &Params) -> Result<()> {
+    let path = dir.join(CONFIG);
+    let fail = |reason: String| Error::File { path: path.clone(), reason };
+    std::fs::create_dir_all(dir).map_err(|error| fail(error.to_string()))?;
+    let text = serde_json::to_vec_pretty(config).map_err(|error| fail(error.to_string()))?;
+    params.save(&dir.join(WEIGHTS), SaveDType::F32, |_| true)?;
+    Ok(write_file(&path, &text)?)
 }
 
 /// Ids as a tensor `[1, t]`.

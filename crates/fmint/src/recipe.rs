@@ -17,7 +17,12 @@ use quintet_train::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::{Config, Error, Fmint, Result, data::Draw, objective::InContext};
+use crate::{
+    Config, Error, Fmint, Result,
+    data::Draw,
+    objective::{InContext, OneStep, POINTS, trajectories},
+    stepper::{Stepper, StepperConfig},
+};
 
 /// A training run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -28,12 +33,27 @@ pub struct Recipe {
     pub seed: u64,
     /// Optimiser steps.
     pub steps: u64,
-    /// Tasks of a step.
+    /// Tasks of a step, or trajectories for a stepper.
     pub batch: u32,
     /// Peak learning rate.
     pub lr: f64,
+    /// The model, or
+    #[serde(default)]
+    pub model: Option<InContextRecipe>,
+    /// the stepper.
+    #[serde(default)]
+    pub stepper: Option<StepperConfig>,
+    /// How matrices are multiplied.
+    #[serde(default)]
+    pub precision: Precision,
+}
+
+/// How a model that learns in context is trained.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct InContextRecipe {
     /// The model.
-    pub model: Config,
+    pub config: Config,
     /// A directory with a trained model to go on from, of the same configuration.
     #[serde(default)]
     pub from: Option<PathBuf>,
@@ -42,9 +62,6 @@ pub struct Recipe {
     pub families: Vec<String>,
     /// How tasks are drawn.
     pub draw: Draw,
-    /// How matrices are multiplied.
-    #[serde(default)]
-    pub precision: Precision,
 }
 
 /// Trained weights in a run's directory.
@@ -64,38 +81,14 @@ impl Recipe {
     }
 
     fn check(&self) -> std::result::Result<(), String> {
-        let Draw { demos, points, strides, shifted } = &self.draw;
-        if *demos == 0 || (self.model.demos > 0 && *demos > self.model.demos) {
-            return Err(format!(
-                "draw.demos is {demos}; at least 1, and what the model tells apart"
-            ));
-        }
-        if points[0] == 0 || points[0] > points[1] || points[1] > 1 << 12 {
-            return Err(format!("draw.points is {points:?}; two rising numbers of 1 to 4096"));
-        }
-        if !(strides[0] > 0.0 && strides[0] <= strides[1] && strides[1] <= 100.0) {
-            return Err(format!("draw.strides is {strides:?}; two rising numbers up to 100"));
-        }
-        if !(0.0..=1.0).contains(shifted) {
-            return Err(format!("draw.shifted is {shifted}; a share from 0 to 1"));
-        }
         if self.batch == 0 {
             return Err("batch is 0; at least 1".to_owned());
         }
-        self.model.check().map_err(|error| error.to_string())?;
-        self.families().map(|_| ())
-    }
-
-    fn families(&self) -> std::result::Result<Vec<&'static Family>, String> {
-        if self.families.is_empty() {
-            return Ok(FAMILIES.iter().filter(|family| family.info.seen).collect());
+        match (&self.model, &self.stepper) {
+            (Some(model), None) => model.check(),
+            (None, Some(stepper)) => stepper.family().map(|_| ()).map_err(|e| e.to_string()),
+            _ => Err("expected either [model] or [stepper]".to_owned()),
         }
-        let known = || FAMILIES.iter().map(|family| family.info.name).collect::<Vec<_>>();
-        let find = |name: &String| {
-            let unknown = || format!("no family '{name}'; there are {}", known().join(", "));
-            families::find(name).ok_or_else(unknown)
-        };
-        self.families.iter().map(find).collect()
     }
 
     /// Trains, going on from the newest checkpoint in `out`; the finished model is in [`MODEL`] there.
@@ -110,27 +103,8 @@ impl Recipe {
         progress: ProgressMode,
     ) -> Result<Outcome> {
         let device = Device::flex();
-        let (model, params) = match &self.from {
-            None => Fmint::random(&self.model, self.seed, &device)?,
-            Some(dir) => Fmint::load(dir, &device)?,
-        };
-        if *model.config() != self.model {
-            return Err(Error::Config("`from` is a model of another configuration".to_owned()));
-        }
-        params.set_trainable(|_| true);
-        let families =
-            self.families().map_err(|reason| Error::File { path: out.to_owned(), reason })?;
-        let objective = InContext {
-            model: &model,
-            draw: &self.draw,
-            families: &families,
-            batch: self.batch,
-            accumulate: 1,
-            seed: self.seed,
-            device,
-        };
         let config = TrainConfig {
-            label: "fmint".to_owned(),
+            label: out.file_name().unwrap_or_default().to_string_lossy().into_owned(),
             steps: self.steps,
             accumulate: 1,
             seed: self.seed,
@@ -149,10 +123,71 @@ impl Recipe {
             progress,
         };
         let control = Control { stop, evaluate: None };
+        let (batch, seed) = (self.batch, self.seed);
+        let refuse = |reason| Error::File { path: out.to_owned(), reason };
+        if let Some(recipe) = &self.model {
+            let (model, params) = match &recipe.from {
+                None => Fmint::random(&recipe.config, seed, &device)?,
+                Some(dir) => Fmint::load(dir, &device)?,
+            };
+            if *model.config() != recipe.config {
+                let reason = "`from` is a model of another configuration".to_owned();
+                return Err(Error::Config(reason));
+            }
+            params.set_trainable(|_| true);
+            let (draw, families) = (&recipe.draw, &recipe.families().map_err(refuse)?[..]);
+            let objective = InContext { model: &model, draw, families, batch, seed, device };
+            let outcome = run(&objective, &params, &[], &config, out, control)?;
+            if outcome.finished {
+                model.save(&params, &out.join(MODEL))?;
+            }
+            return Ok(outcome);
+        }
+        let Some(stepper) = &self.stepper else {
+            return Err(refuse("expected either [model] or [stepper]".to_owned()));
+        };
+        let first = trajectories(stepper, POINTS, (seed, 0..batch.into()))?;
+        let (stepper, params) = Stepper::random(&stepper.with_units(&first)?, seed, &device)?;
+        params.set_trainable(|_| true);
+        let objective = OneStep { stepper: &stepper, batch, seed, device };
         let outcome = run(&objective, &params, &[], &config, out, control)?;
         if outcome.finished {
-            model.save(&params, &out.join(MODEL))?;
+            stepper.save(&params, &out.join(MODEL))?;
         }
         Ok(outcome)
+    }
+}
+
+impl InContextRecipe {
+    fn check(&self) -> std::result::Result<(), String> {
+        let Draw { demos, points, strides, shifted } = &self.draw;
+        if *demos == 0 || (self.config.demos > 0 && *demos > self.config.demos) {
+            return Err(format!(
+                "draw.demos is {demos}; at least 1, and what the model tells apart"
+            ));
+        }
+        if points[0] == 0 || points[0] > points[1] || points[1] > 1 << 12 {
+            return Err(format!("draw.points is {points:?}; two rising numbers of 1 to 4096"));
+        }
+        if !(strides[0] > 0.0 && strides[0] <= strides[1] && strides[1] <= 100.0) {
+            return Err(format!("draw.strides is {strides:?}; two rising numbers up to 100"));
+        }
+        if !(0.0..=1.0).contains(shifted) {
+            return Err(format!("draw.shifted is {shifted}; a share from 0 to 1"));
+        }
+        self.config.check().map_err(|error| error.to_string())?;
+        self.families().map(|_| ())
+    }
+
+    fn families(&self) -> std::result::Result<Vec<&'static Family>, String> {
+        if self.families.is_empty() {
+            return Ok(FAMILIES.iter().filter(|family| family.info.seen).collect());
+        }
+        let known = || FAMILIES.iter().map(|family| family.info.name).collect::<Vec<_>>();
+        let find = |name: &String| {
+            let unknown = || format!("no family '{name}'; there are {}", known().join(", "));
+            families::find(name).ok_or_else(unknown)
+        };
+        self.families.iter().map(find).collect()
     }
 }

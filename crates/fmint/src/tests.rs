@@ -334,8 +334,9 @@ fn training_lowers_the_error_of_new_tasks_and_resumes() {
         steps = 60
         batch = 4
         lr = 3e-3
+        [model]
         families = ["decay"]
-        model = { tokens = "joined", layers = 1, heads = 2, head_dim = 8, width = 16, inner = 32, components = 1, groups = 1, demos = 0 }
+        config = { tokens = "joined", layers = 1, heads = 2, head_dim = 8, width = 16, inner = 32, components = 1, groups = 1, demos = 0 }
         draw = { demos = 2, points = [8, 8], strides = [0.8, 1.2], shifted = 0.0 }
     "#;
     let dir = tempfile::tempdir().unwrap();
@@ -349,8 +350,9 @@ fn training_lowers_the_error_of_new_tasks_and_resumes() {
     assert!(train().finished);
     assert!(train().finished);
     let (model, _) = Fmint::load(&dir.path().join("run/model"), &device()).unwrap();
-    let (fresh, _) = Fmint::random(&recipe.model, recipe.seed, &device()).unwrap();
-    let tasks = recipe.draw.tasks(&[families::find("decay").unwrap()], (99, 0), 16).unwrap();
+    let in_context = recipe.model.clone().unwrap();
+    let (fresh, _) = Fmint::random(&in_context.config, recipe.seed, &device()).unwrap();
+    let tasks = in_context.draw.tasks(&[families::find("decay").unwrap()], (99, 0), 16).unwrap();
     let error = |model: &Fmint| -> f64 {
         let off = |task: &Task| {
             let truth = task.errors();
@@ -369,4 +371,37 @@ fn training_lowers_the_error_of_new_tasks_and_resumes() {
     std::fs::write(&path, text.replace("decay", "decoy")).unwrap();
     let error = Recipe::load(&path).unwrap_err().to_string();
     assert!(error.contains("no family 'decoy'; there are cooling"), "{error}");
+}
+
+#[test]
+fn steppers_learn_their_family() {
+    use std::sync::atomic::AtomicBool;
+
+    use quintet_ode::measure::{Setup, measure};
+    use quintet_train::progress::ProgressMode;
+
+    use crate::{Recipe, Trained};
+    let family = families::find("pendulum").unwrap();
+    let protocol = Protocol::Aligned;
+    let setup = Setup { tasks: 20, demos: 1, points: 20, stride: 1.0, protocol, seed: 3 };
+    let coarse = measure(family, &setup).unwrap().remove(0);
+    for (baseline, better) in [("neurvec", 1.0), ("neural-ode", 100.0)] {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("recipe.toml");
+        let text = format!(
+            "steps = 150\nbatch = 32\nlr = 3e-3\n\
+             stepper = {{ baseline = \"{baseline}\", family = \"pendulum\", width = 32 }}\n"
+        );
+        std::fs::write(&path, text).unwrap();
+        let (recipe, text) = Recipe::load(&path).unwrap();
+        let stop = AtomicBool::new(false);
+        let run = dir.path().join("run");
+        assert!(recipe.train(&text, &run, &stop, ProgressMode::Quiet).unwrap().finished);
+        let trained = Trained::load(&run.join("model"), &device()).unwrap();
+        let errors = trained.measure(family, &setup, &device()).unwrap().unwrap();
+        assert_eq!(errors.method, baseline);
+        assert!(errors.rms < better * coarse.rms, "{errors:?} {coarse:?}");
+        let other = families::find("decay").unwrap();
+        assert!(trained.measure(other, &setup, &device()).unwrap().is_none());
+    }
 }

@@ -1,11 +1,15 @@
 //! The method of order 8 of Dormand and Prince: DOP853 of Hairer, Nørsett & Wanner, *Solving Ordinary
 //! Differential Equations I* (1993), section II.10, whose coefficients these are.
 
+use std::array;
+
+use pulp::Simd;
+
 use super::{
     Tolerance,
-    pair::{Pair, Row, allowed, combine, sum},
+    pair::{Pair, Row, allowed, combine, registers, sum},
 };
-use crate::{LANES, Lanes, System};
+use crate::{LANES, Lanes, State, System};
 
 const C: [f64; 16] = [
     0.0,
@@ -213,11 +217,27 @@ const DENSE: [Row; 4] = [
 
 /// A step in hand.
 pub(super) struct Dop853<T> {
-    k: Vec<T>,
+    k: [T; 16],
     stage: T,
     end: T,
     /// The polynomial between the ends.
-    dense: Vec<T>,
+    dense: [T; 7],
+}
+
+impl<T: State> Dop853<T> {
+    /// The slope of one stage.
+    #[inline(always)]
+    fn stage<V: Simd, S: System<State = T>, const N: usize>(
+        &mut self,
+        simd: V,
+        system: &S,
+        (t, h): (Lanes, Lanes),
+        u: &T,
+        p: &[Lanes],
+    ) {
+        combine(simd, u, &h, A[N - 1], &self.k, &mut self.stage);
+        system.rhs(t + C[N] * h, &self.stage, p, &mut self.k[N]);
+    }
 }
 
 impl<S: System> Pair<S> for Dop853<S::State> {
@@ -227,8 +247,12 @@ impl<S: System> Pair<S> for Dop853<S::State> {
 
     fn new(system: &S) -> Self {
         let zero = system.zero();
-        let many = |count| vec![zero.clone(); count];
-        Self { k: many(16), dense: many(7), stage: zero.clone(), end: zero }
+        Self {
+            k: array::from_fn(|_| zero.clone()),
+            dense: array::from_fn(|_| zero.clone()),
+            stage: zero.clone(),
+            end: zero,
+        }
     }
 
     fn first(&mut self) -> &mut S::State {
@@ -236,34 +260,43 @@ impl<S: System> Pair<S> for Dop853<S::State> {
     }
 
     #[inline(always)]
-    fn attempt(
+    fn attempt<V: Simd>(
         &mut self,
+        simd: V,
         system: &S,
         (t, h): (Lanes, Lanes),
         u: &S::State,
         p: &[Lanes],
         tolerance: Tolerance,
     ) -> Lanes {
-        for stage in 1..12 {
-            combine(u, h, A[stage - 1], &self.k, &mut self.stage);
-            system.rhs(t + C[stage] * h, &self.stage, p, &mut self.k[stage]);
-        }
-        combine(u, h, A[11], &self.k, &mut self.end);
+        // Written out, so that each is compiled with its own coefficients.
+        self.stage::<V, S, 1>(simd, system, (t, h), u, p);
+        self.stage::<V, S, 2>(simd, system, (t, h), u, p);
+        self.stage::<V, S, 3>(simd, system, (t, h), u, p);
+        self.stage::<V, S, 4>(simd, system, (t, h), u, p);
+        self.stage::<V, S, 5>(simd, system, (t, h), u, p);
+        self.stage::<V, S, 6>(simd, system, (t, h), u, p);
+        self.stage::<V, S, 7>(simd, system, (t, h), u, p);
+        self.stage::<V, S, 8>(simd, system, (t, h), u, p);
+        self.stage::<V, S, 9>(simd, system, (t, h), u, p);
+        self.stage::<V, S, 10>(simd, system, (t, h), u, p);
+        self.stage::<V, S, 11>(simd, system, (t, h), u, p);
+        combine(simd, u, &h, A[11], &self.k, &mut self.end);
         system.rhs(t + h, &self.end, p, &mut self.k[12]);
         let (u, end) = (u.as_ref(), self.end.as_ref());
         let mut totals = [Lanes::ZERO; 2];
         for i in 0..u.len() {
             let allowed = allowed(tolerance, u[i], end[i]);
             for (total, row) in totals.iter_mut().zip(ERRORS) {
-                let error = sum(row, &self.k, i) / allowed;
+                let error = sum(simd, row, &self.k, i) / allowed;
                 *total += error * error;
             }
         }
         let [fifth, third] = totals;
         let both = (fifth + 0.01 * third) * Lanes::splat(u.len() as f64);
+        let error = h * fifth;
         // Without any error both are zero.
-        (h.abs() * fifth / both.sqrt())
-            .zip(both, |error, both| if both == 0.0 { 0.0 } else { error })
+        (error * error / both).zip(both, |error, both| if both == 0.0 { 0.0 } else { error })
     }
 
     fn end(&self) -> &S::State {
@@ -271,11 +304,17 @@ impl<S: System> Pair<S> for Dop853<S::State> {
     }
 
     #[inline(always)]
-    fn dense(&mut self, system: &S, (t, h): (Lanes, Lanes), u: &S::State, p: &[Lanes]) {
-        for stage in 13..16 {
-            combine(u, h, A[stage - 1], &self.k, &mut self.stage);
-            system.rhs(t + C[stage] * h, &self.stage, p, &mut self.k[stage]);
-        }
+    fn dense<V: Simd>(
+        &mut self,
+        simd: V,
+        system: &S,
+        (t, h): (Lanes, Lanes),
+        u: &S::State,
+        p: &[Lanes],
+    ) {
+        self.stage::<V, S, 13>(simd, system, (t, h), u, p);
+        self.stage::<V, S, 14>(simd, system, (t, h), u, p);
+        self.stage::<V, S, 15>(simd, system, (t, h), u, p);
         for i in 0..u.as_ref().len() {
             let whole = self.end.as_ref()[i] - u.as_ref()[i];
             let [first, last] = [0, 12].map(|stage| self.k[stage].as_ref()[i]);
@@ -283,19 +322,25 @@ impl<S: System> Pair<S> for Dop853<S::State> {
             self.dense[1].as_mut()[i] = h * first - whole;
             self.dense[2].as_mut()[i] = 2.0 * whole - h * (last + first);
             for (row, term) in DENSE.into_iter().zip(&mut self.dense[3..]) {
-                term.as_mut()[i] = h * sum(row, &self.k, i);
+                term.as_mut()[i] = h * sum(simd, row, &self.k, i);
             }
         }
     }
 
-    fn between(&self, u: &S::State, _: f64, lane: usize, theta: f64, into: &mut [f64]) {
-        for (i, (into, u)) in into.iter_mut().zip(u.as_ref()).enumerate() {
-            let mut value = 0.0;
-            for (power, term) in self.dense.iter().enumerate().rev() {
-                let factor = if power % 2 == 0 { theta } else { 1.0 - theta };
-                value = (value + term.as_ref()[i].0[lane]) * factor;
+    #[inline(always)]
+    fn between<V: Simd>(&self, simd: V, u: &S::State, _: Lanes, theta: Lanes, into: &mut S::State) {
+        let rest = Lanes::splat(1.0) - theta;
+        for (i, (into, u)) in into.as_mut().iter_mut().zip(u.as_ref()).enumerate() {
+            let (u, theta, rest) = (registers::<V>(u), registers::<V>(&theta), registers::<V>(&rest));
+            for (r, into) in V::as_mut_simd_f64s(&mut into.0).0.iter_mut().enumerate() {
+                let mut value = simd.splat_f64s(0.0);
+                for (power, term) in self.dense.iter().enumerate().rev() {
+                    let term = registers::<V>(&term.as_ref()[i])[r];
+                    let factor = if power % 2 == 0 { theta[r] } else { rest[r] };
+                    value = simd.mul_f64s(simd.add_f64s(value, term), factor);
+                }
+                *into = simd.add_f64s(u[r], value);
             }
-            *into = u.0[lane] + value;
         }
     }
 

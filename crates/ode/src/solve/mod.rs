@@ -1,10 +1,12 @@
 //! Solvers.
 
 mod adaptive;
+mod control;
 mod dop853;
 mod fixed;
 mod pair;
 mod tsit5;
+mod waiting;
 mod work;
 
 use pulp::{Arch, Simd, WithSimd};
@@ -126,7 +128,7 @@ pub fn solve<S: System>(system: &S, ensemble: &Ensemble<'_>, method: Method) -> 
     let n = ensemble.check(dimension, system.parameters())?;
     method.check()?;
     let mut solution = Solution {
-        states: vec![f64::NAN; n * ensemble.times.len() * dimension],
+        states: vec![0.0; n * ensemble.times.len() * dimension],
         status: vec![Default::default(); n],
         end: vec![ensemble.start; n],
         last: ensemble.initial.to_vec(),
@@ -150,14 +152,18 @@ impl<S: System> WithSimd for Part<'_, S> {
     type Output = ();
 
     #[inline(always)]
-    fn with_simd<V: Simd>(self, _: V) {
+    fn with_simd<V: Simd>(self, simd: V) {
         let Self { system, method, mut work } = self;
         match method {
             Method::Euler(steps) => fixed::<S, Euler>(system, steps, &mut work),
             Method::Heun(steps) => fixed::<S, Heun>(system, steps, &mut work),
             Method::Rk4(steps) => fixed::<S, Rk4>(system, steps, &mut work),
-            Method::Tsit5(exact) => adaptive::<S, Tsit5<S::State>>(system, exact, &mut work),
-            Method::Dop853(exact) => adaptive::<S, Dop853<S::State>>(system, exact, &mut work),
+            Method::Tsit5(exact) => {
+                adaptive::<V, S, Tsit5<S::State>>(simd, system, exact, &mut work);
+            },
+            Method::Dop853(exact) => {
+                adaptive::<V, S, Dop853<S::State>>(simd, system, exact, &mut work);
+            },
         }
     }
 }

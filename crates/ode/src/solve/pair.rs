@@ -1,5 +1,7 @@
 //! Pairs of methods: a step and an estimate of its error.
 
+use pulp::Simd;
+
 use super::Tolerance;
 use crate::{LANES, Lanes, State, System};
 
@@ -20,9 +22,10 @@ pub(super) trait Pair<S: System> {
     /// The right-hand side at the beginning of the step.
     fn first(&mut self) -> &mut S::State;
 
-    /// Tries a step of `h`; the error in shares of what is allowed.
-    fn attempt(
+    /// Tries a step of `h`; the square of the error in shares of what is allowed.
+    fn attempt<V: Simd>(
         &mut self,
+        simd: V,
         system: &S,
         at: (Lanes, Lanes),
         u: &S::State,
@@ -34,34 +37,71 @@ pub(super) trait Pair<S: System> {
     fn end(&self) -> &S::State;
 
     /// Prepares [`Pair::between`].
-    fn dense(&mut self, system: &S, at: (Lanes, Lanes), u: &S::State, p: &[Lanes]);
+    fn dense<V: Simd>(
+        &mut self,
+        simd: V,
+        system: &S,
+        at: (Lanes, Lanes),
+        u: &S::State,
+        p: &[Lanes],
+    );
 
-    /// One lane's state after the share `theta` of the step of `h` from `u`.
-    fn between(&self, u: &S::State, h: f64, lane: usize, theta: f64, into: &mut [f64]);
+    /// The state after the share `theta` of the step of `h` from `u`.
+    fn between<V: Simd>(&self, simd: V, u: &S::State, h: Lanes, theta: Lanes, into: &mut S::State);
 
     /// Makes the end the beginning, in these lanes.
     fn advance(&mut self, lanes: [bool; LANES]);
 }
 
+// What follows names the registers: of the loops over lanes and components compilers make gathers.
+
 /// `u + h Σ row k`.
 #[inline(always)]
-pub(super) fn combine<T: State>(u: &T, h: Lanes, row: Row, k: &[T], into: &mut T) {
+pub(super) fn combine<V: Simd, T: State>(
+    simd: V,
+    u: &T,
+    h: &Lanes,
+    row: Row,
+    k: &[T],
+    into: &mut T,
+) {
     let (u, into) = (u.as_ref(), into.as_mut());
     for i in 0..u.len() {
-        into[i] = u[i] + h * sum(row, k, i);
+        let (u, h) = (registers::<V>(&u[i]), registers::<V>(h));
+        for (r, into) in V::as_mut_simd_f64s(&mut into[i].0).0.iter_mut().enumerate() {
+            *into = simd.add_f64s(u[r], simd.mul_f64s(h[r], register(simd, row, k, i, r)));
+        }
     }
 }
 
 /// `Σ row k` of one component.
 #[inline(always)]
-pub(super) fn sum<T: State>(row: Row, k: &[T], i: usize) -> Lanes {
-    let term = |&(stage, share): &(usize, f64)| share * k[stage].as_ref()[i];
-    let Some((first, others)) = row.split_first() else { return Lanes::ZERO };
-    let mut sum = term(first);
-    for other in others {
-        sum += term(other);
+pub(super) fn sum<V: Simd, T: State>(simd: V, row: Row, k: &[T], i: usize) -> Lanes {
+    let mut sum = Lanes::ZERO;
+    for (r, sum) in V::as_mut_simd_f64s(&mut sum.0).0.iter_mut().enumerate() {
+        *sum = register(simd, row, k, i, r);
     }
     sum
+}
+
+/// One register of `Σ row k`.
+#[inline(always)]
+fn register<V: Simd, T: State>(simd: V, row: Row, k: &[T], i: usize, r: usize) -> V::f64s {
+    let term = |&(stage, share): &(usize, f64)| {
+        simd.mul_f64s(simd.splat_f64s(share), registers::<V>(&k[stage].as_ref()[i])[r])
+    };
+    let Some((first, others)) = row.split_first() else { return simd.splat_f64s(0.0) };
+    let mut sum = term(first);
+    for other in others {
+        sum = simd.add_f64s(sum, term(other));
+    }
+    sum
+}
+
+/// The registers of lanes.
+#[inline(always)]
+pub(super) fn registers<V: Simd>(lanes: &Lanes) -> &[V::f64s] {
+    V::as_simd_f64s(&lanes.0).0
 }
 
 /// The error that is allowed in one component of a step from `u` to `v`.

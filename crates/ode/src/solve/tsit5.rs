@@ -1,11 +1,15 @@
 //! Tsitouras, *Runge–Kutta pairs of order 5(4) satisfying only the first column simplifying
 //! assumption*, Computers & Mathematics with Applications 62 (2011).
 
+use std::array;
+
+use pulp::Simd;
+
 use super::{
     Tolerance,
-    pair::{Pair, Row, allowed, combine, sum},
+    pair::{Pair, Row, allowed, combine, registers, sum},
 };
-use crate::{LANES, Lanes, System};
+use crate::{LANES, Lanes, State, System};
 
 const C: [f64; 7] = [0.0, 0.161, 0.327, 0.9, 0.980_025_540_904_509_7, 1.0, 1.0];
 
@@ -50,9 +54,25 @@ const ERROR: Row = &[
 
 /// A step in hand.
 pub(super) struct Tsit5<T> {
-    k: Vec<T>,
+    k: [T; 7],
     stage: T,
     end: T,
+}
+
+impl<T: State> Tsit5<T> {
+    /// The slope of one stage.
+    #[inline(always)]
+    fn stage<V: Simd, S: System<State = T>, const N: usize>(
+        &mut self,
+        simd: V,
+        system: &S,
+        (t, h): (Lanes, Lanes),
+        u: &T,
+        p: &[Lanes],
+    ) {
+        combine(simd, u, &h, A[N - 1], &self.k, &mut self.stage);
+        system.rhs(t + C[N] * h, &self.stage, p, &mut self.k[N]);
+    }
 }
 
 impl<S: System> Pair<S> for Tsit5<S::State> {
@@ -62,7 +82,7 @@ impl<S: System> Pair<S> for Tsit5<S::State> {
 
     fn new(system: &S) -> Self {
         let zero = system.zero();
-        Self { k: vec![zero.clone(); 7], stage: zero.clone(), end: zero }
+        Self { k: array::from_fn(|_| zero.clone()), stage: zero.clone(), end: zero }
     }
 
     fn first(&mut self) -> &mut S::State {
@@ -70,27 +90,30 @@ impl<S: System> Pair<S> for Tsit5<S::State> {
     }
 
     #[inline(always)]
-    fn attempt(
+    fn attempt<V: Simd>(
         &mut self,
+        simd: V,
         system: &S,
         (t, h): (Lanes, Lanes),
         u: &S::State,
         p: &[Lanes],
         tolerance: Tolerance,
     ) -> Lanes {
-        for stage in 1..6 {
-            combine(u, h, A[stage - 1], &self.k, &mut self.stage);
-            system.rhs(t + C[stage] * h, &self.stage, p, &mut self.k[stage]);
-        }
-        combine(u, h, A[5], &self.k, &mut self.end);
+        // Written out, so that each is compiled with its own coefficients.
+        self.stage::<V, S, 1>(simd, system, (t, h), u, p);
+        self.stage::<V, S, 2>(simd, system, (t, h), u, p);
+        self.stage::<V, S, 3>(simd, system, (t, h), u, p);
+        self.stage::<V, S, 4>(simd, system, (t, h), u, p);
+        self.stage::<V, S, 5>(simd, system, (t, h), u, p);
+        combine(simd, u, &h, A[5], &self.k, &mut self.end);
         system.rhs(t + h, &self.end, p, &mut self.k[6]);
         let (u, end) = (u.as_ref(), self.end.as_ref());
         let mut total = Lanes::ZERO;
         for i in 0..u.len() {
-            let error = h * sum(ERROR, &self.k, i) / allowed(tolerance, u[i], end[i]);
+            let error = h * sum(simd, ERROR, &self.k, i) / allowed(tolerance, u[i], end[i]);
             total += error * error;
         }
-        (total / Lanes::splat(u.len() as f64)).sqrt()
+        (1.0 / u.len() as f64) * total
     }
 
     fn end(&self) -> &S::State {
@@ -98,34 +121,50 @@ impl<S: System> Pair<S> for Tsit5<S::State> {
     }
 
     #[inline(always)]
-    fn dense(&mut self, _: &S, _: (Lanes, Lanes), _: &S::State, _: &[Lanes]) {}
+    fn dense<V: Simd>(&mut self, _: V, _: &S, _: (Lanes, Lanes), _: &S::State, _: &[Lanes]) {}
 
-    fn between(&self, u: &S::State, h: f64, lane: usize, theta: f64, into: &mut [f64]) {
+    #[inline(always)]
+    fn between<V: Simd>(&self, simd: V, u: &S::State, h: Lanes, theta: Lanes, into: &mut S::State) {
         let square = theta * theta;
+        let one = Lanes::splat;
+        let factor = |scale: f64, first: Lanes, second: Lanes| scale * square * first * second;
         let shares = [
             -1.053_088_497_729_021_6
                 * theta
-                * (theta - 1.329_989_018_975_141)
-                * (square - 1.436_402_854_171_635_1 * theta + 0.713_981_691_707_420_9),
-            0.1017 * square * (square - 2.196_656_833_824_975_4 * theta + 1.294_985_250_737_463),
+                * (theta - one(1.329_989_018_975_141))
+                * (square - 1.436_402_854_171_635_1 * theta + one(0.713_981_691_707_420_9)),
+            0.1017
+                * square
+                * (square - 2.196_656_833_824_975_4 * theta + one(1.294_985_250_737_463)),
             2.490_627_285_651_253
                 * square
-                * (square - 2.385_356_454_720_616_6 * theta + 1.578_034_682_080_925),
-            -16.548_102_889_244_904
-                * square
-                * (theta - 1.217_129_272_955_332_4)
-                * (theta - 0.616_204_060_378_000_9),
-            47.379_521_962_819_28
-                * square
-                * (theta - 1.203_071_208_372_362_6)
-                * (theta - 0.658_047_292_653_547_4),
-            -34.870_657_861_496_61 * square * (theta - 1.2) * (theta - 2.0 / 3.0),
-            2.5 * square * (theta - 1.0) * (theta - 0.6),
+                * (square - 2.385_356_454_720_616_6 * theta + one(1.578_034_682_080_925)),
+            factor(
+                -16.548_102_889_244_904,
+                theta - one(1.217_129_272_955_332_4),
+                theta - one(0.616_204_060_378_000_9),
+            ),
+            factor(
+                47.379_521_962_819_28,
+                theta - one(1.203_071_208_372_362_6),
+                theta - one(0.658_047_292_653_547_4),
+            ),
+            factor(-34.870_657_861_496_61, theta - one(1.2), theta - one(2.0 / 3.0)),
+            factor(2.5, theta - one(1.0), theta - one(0.6)),
         ];
-        for (i, (into, u)) in into.iter_mut().zip(u.as_ref()).enumerate() {
-            let slopes = self.k.iter().map(|k| k.as_ref()[i].0[lane]);
-            let sum: f64 = shares.iter().zip(slopes).map(|(share, slope)| share * slope).sum();
-            *into = u.0[lane] + h * sum;
+        for (i, (into, u)) in into.as_mut().iter_mut().zip(u.as_ref()).enumerate() {
+            let (u, h) = (registers::<V>(u), registers::<V>(&h));
+            for (r, into) in V::as_mut_simd_f64s(&mut into.0).0.iter_mut().enumerate() {
+                let term = |stage: usize| {
+                    let k = registers::<V>(&self.k[stage].as_ref()[i])[r];
+                    simd.mul_f64s(registers::<V>(&shares[stage])[r], k)
+                };
+                let mut sum = term(0);
+                for stage in 1..shares.len() {
+                    sum = simd.add_f64s(sum, term(stage));
+                }
+                *into = simd.add_f64s(u[r], simd.mul_f64s(h[r], sum));
+            }
         }
     }
 

@@ -2,10 +2,12 @@
 
 use rayon::prelude::*;
 
-use crate::{Ensemble, Lanes, Solution, Status, System};
+use crate::{Ensemble, LANES, Lanes, Solution, Status, System};
 
-/// Trajectories of a part: enough for lanes that finish early to find others.
-const PART: usize = 64;
+/// Least and most trajectories of a part: enough for lanes that finish early to find others.
+const PART: [usize; 2] = [64, 512];
+/// Parts of each thread, as some take longer than others.
+const PARTS: usize = 16;
 
 /// Inputs and outputs of some trajectories.
 pub(crate) struct Work<'a> {
@@ -32,23 +34,28 @@ impl Work<'_> {
     ) {
         let dimension = system.zero().as_ref().len();
         let (n, parameter_count) = (solution.status.len(), system.parameters());
+        let [least, most] = PART;
+        let share = n / (PARTS * rayon::current_num_threads());
+        let size = share.next_multiple_of(LANES).clamp(least, most);
         // At least one value a chunk, also where there are no times or parameters.
-        let chunk = |width: usize| (PART * width).max(1);
+        let chunk = |width: usize| (size * width).max(1);
         let mut states: Vec<&mut [f64]> =
             solution.states.chunks_mut(chunk(ensemble.times.len() * dimension)).collect();
-        states.resize_with(n.div_ceil(PART), Default::default);
+        states.resize_with(n.div_ceil(size), Default::default);
         let outputs = states
             .into_par_iter()
-            .zip(solution.status.par_chunks_mut(PART))
-            .zip(solution.end.par_chunks_mut(PART))
+            .zip(solution.status.par_chunks_mut(size))
+            .zip(solution.end.par_chunks_mut(size))
             .zip(solution.last.par_chunks_mut(chunk(dimension)))
-            .zip(solution.evaluations.par_chunks_mut(PART));
+            .zip(solution.evaluations.par_chunks_mut(size));
         outputs.enumerate().for_each(|(part, ((((states, status), end), last), evaluations))| {
-            let (first, count) = (part * PART, status.len());
+            let (first, count) = (part * size, status.len());
             let rows = |values: &'_ [f64], width: usize| -> std::ops::Range<usize> {
                 debug_assert!((first + count) * width <= values.len());
                 first * width..(first + count) * width
             };
+            // What is not reached stays so.
+            states.fill(f64::NAN);
             each(Work {
                 start: ensemble.start,
                 times: ensemble.times,
@@ -68,6 +75,16 @@ impl Work<'_> {
     /// The number of trajectories.
     pub fn count(&self) -> usize {
         self.status.len()
+    }
+
+    /// Index of the first time that a step leads to.
+    pub fn first(&self) -> usize {
+        usize::from(self.times.first() == Some(&self.start))
+    }
+
+    /// The time of an index, or infinity after the last.
+    pub fn time(&self, index: usize) -> f64 {
+        self.times.get(index).copied().unwrap_or(f64::INFINITY)
     }
 
     /// Zeros for the parameters of all lanes.

@@ -6,7 +6,7 @@ use anyhow::{Context, ensure};
 use burn::Device;
 use quintet_data::formats::atomic;
 use quintet_eval::Receipt;
-use quintet_fmint::Fmint;
+use quintet_fmint::Trained;
 use quintet_ode::{
     FAMILIES, Family, Protocol,
     families::find,
@@ -35,9 +35,9 @@ pub struct Args {
     /// Coarse steps of a trajectory
     #[arg(long, value_name = "N", default_value_t = 49)]
     points: usize,
-    /// Also a trained transformer: the directory of a model of `quintet ode train`
+    /// Also a trained model: its directory, as `quintet ode train` prints it. Several may be named
     #[arg(long, value_name = "DIR")]
-    model: Option<PathBuf>,
+    model: Vec<PathBuf>,
     /// Seed of the systems
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -89,7 +89,8 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     let Args { n: tasks, demos, points, stride, seed, .. } = *args;
     let protocol = if args.shifted { Protocol::Shifted } else { Protocol::Aligned };
     let device = Device::flex();
-    let model = args.model.as_deref().map(|dir| Fmint::load(dir, &device)).transpose()?;
+    let models = args.model.iter().map(|dir| Trained::load(dir, &device));
+    let models: Vec<Trained> = models.collect::<Result<_, _>>()?;
     let started = Instant::now();
     let bar = progress::bar("families");
     bar.set_length(chosen.len() as u64);
@@ -98,8 +99,8 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         let setup = Setup { tasks, demos, points, stride, protocol, seed };
         let name = family.info.name;
         let mut errors = measure(family, &setup)?;
-        if let Some((model, _)) = &model {
-            errors.push(quintet_fmint::measure::measure(model, family, &setup, &device)?);
+        for model in &models {
+            errors.extend(model.measure(family, &setup, &device)?);
         }
         scores.extend(errors.into_iter().map(|of| Score {
             family: name,
