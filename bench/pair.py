@@ -71,6 +71,21 @@ def report(bench, peer, ours, theirs, unit, **more):
     print(json.dumps(line), flush=True)
 
 
+def report_alone(bench, seconds, unit, **more):
+    """What nobody else does: without a peer."""
+    line = {
+        "bench": bench,
+        "ours": statistics.median(seconds),
+        "ours_min": min(seconds),
+        "ours_max": max(seconds),
+        "unit": unit,
+        "rounds": len(seconds),
+        "threads": THREADS,
+        **more,
+    }
+    print(json.dumps(line), flush=True)
+
+
 def compare(bench, peer, ours, theirs, tolerance=1e-3, warm=2, unit="s", judge=None):
     """Alternates the two; the first rounds are for warming up and for checking the outputs: `judge`
     stops where they are not alike, and tells what else to report; by default values are compared."""
@@ -102,10 +117,16 @@ def build():
     subprocess.run(command, cwd=ROOT, check=True, stdout=sys.stderr)
 
 
-def candle(name):
-    """A contestant of candle's, built for this processor."""
-    settings = {"CARGO_TARGET_DIR": str(TARGET / "bench-candle"), "RUSTFLAGS": "-C target-cpu=native"}
+def rust(package, name):
+    """A contestant of `bench/peers`, built for this processor."""
+    target = TARGET / f"bench-{package}"
+    settings = {"CARGO_TARGET_DIR": str(target), "RUSTFLAGS": "-C target-cpu=native"}
     command = ["cargo", "build", "--release", "--bin", name]
-    folder = ROOT / "bench/peers/candle"
+    folder = ROOT / "bench/peers" / package
     subprocess.run(command, cwd=folder, check=True, stdout=sys.stderr, env={**os.environ, **settings})
-    return TARGET / "bench-candle/release" / name
+    return target / "release" / name
+
+
+def candle(name):
+    """A contestant of candle's."""
+    return rust("candle", name)

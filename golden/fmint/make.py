@@ -133,7 +133,7 @@ def published(out):
 
 def joined(out):
     groups, components, t = 2, 2, 7
-    features = 1 + 2 * 8 + 3 * components
+    features = 1 + 2 * 8 + 5 * components
     config = {"tokens": "joined", "answer": "error", "components": 2, "groups": groups, "demos": 0}
     tokens = torch.randn(2, t, features)
     ids = torch.randint(0, 2 * groups, (t,))

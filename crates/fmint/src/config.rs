@@ -127,8 +127,8 @@ impl Config {
     pub fn features(&self) -> usize {
         match self.tokens {
             Tokens::Published => 1 + self.components,
-            // Time and its waves; solution, increment and error.
-            Tokens::Joined => 1 + 2 * WAVES + 3 * self.components,
+            // Time and its waves; solution and increment, also times the time; error.
+            Tokens::Joined => 1 + 2 * WAVES + 5 * self.components,
         }
     }
 

@@ -6,6 +6,7 @@
 //! [`Prompt`] holds demos that were read once; any number of queries share it.
 
 pub mod config;
+pub mod correction;
 pub mod data;
 pub mod error;
 pub mod measure;
@@ -20,6 +21,7 @@ mod tests;
 pub mod tokens;
 
 pub use config::{Answer, Config, Tokens};
+pub use correction::InContext;
 pub use error::{Error, Result};
 pub use measure::Trained;
 pub use model::Fmint;

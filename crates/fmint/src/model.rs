@@ -5,7 +5,7 @@ use std::path::Path;
 use burn::{DType, Device, Int, Tensor, TensorData};
 use quintet_models::backbones::Block;
 use quintet_nn::{Checkpoint, Embedding, KvCache, LayerNorm, Linear, Params, Vars, write_file};
-use quintet_weights::SaveDType;
+use quintet_weights::{Format, SaveDType, Weights};
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{Config, Error, Result, Tokens};
@@ -69,6 +69,25 @@ impl Fmint {
         let checkpoint = Checkpoint::open(&dir.join(WEIGHTS), |name| Some(name.to_owned()))?;
         let vars = Vars::load(checkpoint, device, DType::F32);
         Ok((Self::new(&vars, &config)?, vars.finish()?))
+    }
+
+    /// The small model that comes with this crate; `recipes/fmint/small.toml` trains it.
+    ///
+    /// # Errors
+    /// None that a build can have.
+    pub fn bundled(device: &Device) -> Result<Self> {
+        const CONFIG: &[u8] = include_bytes!("../bundled/config.json");
+        const WEIGHTS: &[u8] = include_bytes!("../bundled/model.safetensors");
+        let path = Path::new("the bundled model");
+        let fail = |reason: String| Error::File { path: path.to_owned(), reason };
+        let config: Config =
+            serde_json::from_slice(CONFIG).map_err(|error| fail(error.to_string()))?;
+        let weights = Weights::from_bytes(path, WEIGHTS.to_vec(), Format::Safetensors)?;
+        let checkpoint = Checkpoint::new(path, weights, |name, _| Some(name.to_owned()));
+        let vars = Vars::load(checkpoint, device, DType::F32);
+        let model = Self::new(&vars, &config)?;
+        vars.finish()?;
+        Ok(model)
     }
 
     /// Writes configuration and weights.

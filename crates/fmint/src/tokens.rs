@@ -152,9 +152,15 @@ impl Config {
                         });
                     }
                     Tokens::Joined => {
-                        features.extend(waves((times[point] - start) / (end - start)));
-                        features.extend(each(&|c| (state[c] - scale.middle[c]) / scale.spread[c]));
-                        features.extend(each(&|c| (state[c] - before[c]) / scale.increment[c]));
+                        let share = (times[point] - start) / (end - start);
+                        let place = |c: usize| (state[c] - scale.middle[c]) / scale.spread[c];
+                        let step = |c: usize| (state[c] - before[c]) / scale.increment[c];
+                        features.extend(waves(share));
+                        features.extend(each(&place));
+                        features.extend(each(&step));
+                        // Errors add up along the way.
+                        features.extend(each(&|c| share * place(c)));
+                        features.extend(each(&|c| share * step(c)));
                         features.extend(match answer {
                             Some(answer) => each(&|c| self.normal(answer[c], c, scale)),
                             None => each(&|_| 0.0),

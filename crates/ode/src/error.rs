@@ -59,6 +59,9 @@ pub enum Error {
         /// What was expected.
         expected: &'static str,
     },
+    /// A correction from outside this crate failed.
+    #[error("{0}")]
+    Correction(String),
 }
 
 /// Results of this crate.

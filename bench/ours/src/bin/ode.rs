@@ -20,11 +20,7 @@ impl System for Lorenz {
 
     #[inline(always)]
     fn rhs(&self, _: Lanes, u: &Self::State, p: &[Lanes], du: &mut Self::State) {
-        *du = [
-            p[0] * (u[1] - u[0]),
-            u[0] * (p[1] - u[2]) - u[1],
-            u[0] * u[1] - p[2] * u[2],
-        ];
+        *du = [p[0] * (u[1] - u[0]), u[0] * (p[1] - u[2]) - u[1], u[0] * u[1] - p[2] * u[2]];
     }
 }
 

@@ -147,6 +147,65 @@ fn members_come_from_a_file() {
 }
 
 #[test]
+fn a_transformer_corrects_in_context_within_its_promises() {
+    let dir = tempfile::tempdir().unwrap();
+    let system = pendulum(dir.path());
+    let told = json(
+        quintet(["ode", "correct"])
+            .arg(&system)
+            .args(["-n", "60", "--points", "40", "--json", "--method", "fmint", "--tol", "0.1"])
+            .args(["--demos", "12", "--calibrate", "60", "--check", "60"]),
+    );
+    assert_eq!(told["method"], "fmint:1");
+    assert_eq!(told["corrected"].as_u64().unwrap() + told["solved"].as_u64().unwrap(), 60);
+    let (ours, coarse) = (&told["error_held_out"], &told["error_coarse"]);
+    assert!(ours.as_f64().unwrap() < coarse.as_f64().unwrap(), "{told}");
+    assert!(told["checked"]["broken"].as_u64().unwrap() <= 15, "{told}");
+}
+
+#[test]
+fn a_model_is_trained_measured_and_used() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name);
+    let recipe = r#"
+        steps = 3
+        batch = 2
+        lr = 1e-3
+        [model]
+        families = ["decay"]
+        config = { tokens = "joined", layers = 1, heads = 1, head_dim = 4, width = 8, inner = 8, components = 1, groups = 2, demos = 0 }
+        draw = { demos = 2, points = [8, 8], strides = [1.0, 1.0], shifted = 0.0 }
+    "#;
+    fs::write(path("tiny.toml"), recipe).unwrap();
+    let train = || {
+        quintet(["ode", "train", text(&path("tiny.toml")), "--json", "--out", text(&path("run"))])
+    };
+    let told = json(&mut train());
+    assert_eq!((&told["steps"], &told["resumed"]), (&3.into(), &false.into()));
+    assert_eq!(json(&mut train())["resumed"], true);
+    let model = told["model"].as_str().unwrap().to_owned();
+    let measured = json(
+        quintet(["ode", "eval", "decay", "-n", "3", "--demos", "2", "--points", "8", "--json"])
+            .args(["--model", &model]),
+    );
+    let scores = measured["scores"].as_array().unwrap();
+    assert!(scores.iter().any(|score| score["method"] == "fmint"), "{measured}");
+    let used = json(
+        quintet(["ode", "correct", "decay", "-n", "5", "--points", "8", "--json"])
+            .args(["--method", "fmint", "--model", &model]),
+    );
+    assert_eq!(used["method"], "fmint:1");
+
+    let mut other = quintet(["ode", "correct", "decay", "--method", "fmint"]);
+    fails_with(other.args(["--model", text(&path("run"))]), &["config.json: "]);
+    let mut other = quintet(["ode", "correct", "decay", "--model", &model]);
+    fails_with(&mut other, &["--model is for --method fmint"]);
+    fs::write(path("wrong.toml"), recipe.replace("batch = 2", "batch = 0")).unwrap();
+    let mut wrong = quintet(["ode", "train", text(&path("wrong.toml"))]);
+    fails_with(&mut wrong, &["wrong.toml: batch is 0; at least 1"]);
+}
+
+#[test]
 fn what_makes_no_sense_is_refused_and_nothing_is_written() {
     let dir = tempfile::tempdir().unwrap();
     let system = pendulum(dir.path());

@@ -1,6 +1,6 @@
 //! Which way of solving an ensemble costs least.
 
-use super::{Calibrated, Compiled, Grid, Normal, References, Settings};
+use super::{Calibrated, Compiled, Grid, Normal, References, Settings, Teach};
 use crate::{Dynamics, Error, Ranges, Result};
 
 /// Coarse steps between two times of the output that are tried.
@@ -46,7 +46,7 @@ pub enum Ways {
     Substeps(usize),
 }
 
-/// Chooses how to solve members that are drawn from ranges, so that the error in spreads stays within
+/// Chooses how to solve members that are drawn from ranges, by what is taught or by Tsit5, so that the error in spreads stays within
 /// a tolerance.
 ///
 /// # Errors
@@ -55,7 +55,7 @@ pub fn choose(
     system: &dyn Dynamics,
     (ranges, grid): (&Ranges, Grid),
     tolerance: f64,
-    ways: Ways,
+    (ways, teach): (Ways, Teach<'_>),
     settings: Settings,
 ) -> Result<Choice> {
     if !(tolerance >= LEAST && tolerance.is_finite()) {
@@ -69,25 +69,36 @@ pub fn choose(
     let finest = tried.iter().copied().max().unwrap_or(1);
     let references = References::solve(system, ranges, grid, finest, settings)?;
     let normal = references.normal(system);
-    let solver = references.solver(system, &normal, tolerance)?;
-    let mut best: Option<(Compiled, f64)> = None;
+    let mut solver = references.solver(system, &normal, tolerance, &references.held())?;
+    let mut best: Option<(Compiled, f64, Vec<usize>)> = None;
     let mut considered = Vec::new();
     for substeps in tried {
-        let compiled = references.compile(system, substeps)?;
-        let (share, own) = references.share_within(system, &compiled, tolerance)?;
+        let compiled = references.teach(system, substeps, teach)?;
+        let (left, own) = references.left_over(system, &compiled, tolerance)?;
+        let share = 1.0 - left.len() as f64 / settings.held as f64;
         let evaluations = own + (1.0 - share) * solver.evaluations;
         considered.push(Considered { substeps: Some(substeps), share, evaluations });
         // One that keeps nothing within the tolerance only adds to the solver's cost.
         let serves = share > 0.0 || ways != Ways::Corrected;
-        if serves && best.as_ref().is_none_or(|(_, least)| evaluations < *least) {
-            best = Some((compiled, evaluations));
+        if serves && best.as_ref().is_none_or(|(_, least, _)| evaluations < *least) {
+            best = Some((compiled, evaluations, left));
         }
     }
     let share = f64::from(solver.promise <= tolerance);
     let evaluations = solver.evaluations;
     considered.push(Considered { substeps: None, share, evaluations });
-    let cheaper = best.filter(|(_, least)| ways != Ways::All || *least < solver.evaluations);
-    let compiled = cheaper.map(|(compiled, _)| compiled);
+    let cheaper = best.filter(|(_, least, _)| ways != Ways::All || *least < solver.evaluations);
+    let compiled = match cheaper {
+        None => None,
+        Some((compiled, _, left)) => {
+            // What is left over is harder than the rest: the solver's promise has to hold for that.
+            let for_those = references.solver(system, &normal, tolerance, &left)?;
+            if for_those.promise.is_finite() {
+                solver = for_those;
+            }
+            Some(compiled)
+        }
+    };
     let spent = references.evaluations * (settings.demos + settings.held) as f64;
     Ok(Choice { compiled, solver, considered, normal, spent })
 }

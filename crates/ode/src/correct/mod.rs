@@ -17,9 +17,11 @@ mod shape;
 mod tests;
 mod trust;
 
+use std::{fmt::Debug, sync::Arc};
+
 use march::Lessons;
 
-use crate::{Members, Scheme, Solution};
+use crate::{Dynamics, Ensemble, Members, Result, Scheme, Solution};
 
 pub use self::{
     choose::{Choice, Considered, Ways, choose},
@@ -71,7 +73,7 @@ pub struct Demos {
 
 impl Demos {
     /// Their first states, of `d` components, and parameters.
-    fn members(&self, d: usize) -> Members {
+    pub fn members(&self, d: usize) -> Members {
         let rows = self.states.chunks((self.grid.steps + 1) * d);
         Members {
             initial: rows.flat_map(|row| &row[..d]).copied().collect(),
@@ -142,12 +144,56 @@ impl Fitted {
     }
 }
 
+/// What corrects coarse solutions.
+pub trait Correction: Debug + Send + Sync {
+    /// Solves an ensemble coarsely and corrects it.
+    ///
+    /// # Errors
+    /// If the ensemble does not fit the system, or its times what the correction was made for.
+    fn apply(&self, system: &dyn Dynamics, ensemble: &Ensemble<'_>) -> Result<Corrected>;
+}
+
+impl Correction for Corrector {
+    fn apply(&self, system: &dyn Dynamics, ensemble: &Ensemble<'_>) -> Result<Corrected> {
+        Self::apply(self, system, ensemble)
+    }
+}
+
+/// A correction and how well it did.
+#[derive(Clone, Debug)]
+pub struct Taught {
+    /// The correction.
+    pub correction: Arc<dyn Correction>,
+    /// Middle and spread of the demos.
+    pub normal: Normal,
+    /// The solver that it corrects.
+    pub coarse: Coarse,
+    /// Its error along trajectories that did not teach it: root mean square, in spreads.
+    pub error: f64,
+    /// That of the coarse solver.
+    pub coarse_error: f64,
+}
+
+/// Makes a correction of a coarse solver from demos.
+pub type Teach<'a> = &'a dyn Fn(&dyn Dynamics, &Demos, Coarse) -> Result<Taught>;
+
+/// Teaches in closed form; see [`learn`].
+///
+/// # Errors
+/// As there.
+pub fn compile(system: &dyn Dynamics, demos: &Demos, coarse: Coarse) -> Result<Taught> {
+    let Learned { corrector, error, coarse_error } = learn(system, demos, coarse)?;
+    let normal = corrector.normal.clone();
+    Ok(Taught { correction: Arc::new(corrector), normal, coarse, error, coarse_error })
+}
+
 /// Corrected trajectories.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Corrected {
     /// States as of any solver.
     pub solution: Solution,
-    /// How far the two corrections differed up to each time, added up, in spreads of the demos;
-    /// `[n, times]`. A measure of error, not yet a promise.
+    /// What the correction itself makes of its error up to each time, in spreads of the demos;
+    /// `[n, times]`; of a [`Corrector`], how far its two corrections differed, added up. A measure, not
+    /// yet a promise.
     pub doubt: Vec<f64>,
 }

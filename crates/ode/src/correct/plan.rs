@@ -1,7 +1,7 @@
 //! How an ensemble is solved within a tolerance: by the corrected coarse solver where its promise is
 //! good enough, and by a classical one elsewhere.
 
-use super::{Coarse, Corrected, Demos, Grid, Learned, Normal, Trust, learn, trust::quantile};
+use super::{Coarse, Corrected, Demos, Grid, Normal, Taught, Teach, Trust, trust::quantile};
 use crate::{
     Dynamics, Error, Members, Method, Ranges, Result, Scheme, Solution, Status, Tolerance,
 };
@@ -62,8 +62,8 @@ pub struct References {
 /// A corrector with its promises.
 #[derive(Clone, Debug)]
 pub struct Compiled {
-    /// The corrector and its errors.
-    pub learned: Learned,
+    /// The correction and its errors.
+    pub taught: Taught,
     /// Its promises.
     pub trust: Trust,
     /// Coarse steps between two times of the output.
@@ -169,21 +169,26 @@ impl References {
         Normal::new(&teach.states, system.dimension(), &teach.parameters, system.parameters())
     }
 
-    /// Learns a corrector of so many coarse steps for each time of the output, a divisor of those
+    /// Has a correction taught, of so many coarse steps for each time of the output, a divisor of those
     /// solved for, and calibrates it.
     ///
     /// # Errors
     /// If there is nothing to learn from.
-    pub fn compile(&self, system: &dyn Dynamics, substeps: usize) -> Result<Compiled> {
-        let [teach, held] = self.parts(system, substeps);
+    pub fn teach(
+        &self,
+        system: &dyn Dynamics,
+        substeps: usize,
+        teach: Teach<'_>,
+    ) -> Result<Compiled> {
+        let [demos, held] = self.parts(system, substeps);
         let Settings { scheme, level, .. } = self.settings;
-        let coarse = Coarse { scheme, step: teach.grid.step, finest: FINEST };
-        let learned = learn(system, &teach, coarse)?;
-        let trust = Trust::calibrate(system, &learned.corrector, &held, substeps, level)?;
-        Ok(Compiled { learned, trust, substeps })
+        let coarse = Coarse { scheme, step: demos.grid.step, finest: FINEST };
+        let taught = teach(system, &demos, coarse)?;
+        let trust = Trust::calibrate(system, &taught, &held, substeps, level)?;
+        Ok(Compiled { taught, trust, substeps })
     }
 
-    /// The loosest Tsit5 that stays within a tolerance, in these spreads, as far as the
+    /// The loosest Tsit5 that stays within a tolerance, in these spreads, as far as some of the
     /// trajectories held back tell.
     ///
     /// # Errors
@@ -193,11 +198,12 @@ impl References {
         system: &dyn Dynamics,
         normal: &Normal,
         tolerance: f64,
+        which: &[usize],
     ) -> Result<Calibrated> {
         let [_, held] = self.parts(system, 1);
-        let d = system.dimension();
+        let (d, p) = (system.dimension(), system.parameters());
         let row = (held.grid.steps + 1) * d;
-        let (members, times) = (held.members(d), held.grid.times());
+        let (members, times) = (held.members(d).select(which, d, p), held.grid.times());
         let attempt = |share: f64| -> Result<Calibrated> {
             let exact = Tolerance {
                 relative: tolerance * share,
@@ -207,7 +213,7 @@ impl References {
             };
             let method = Method::Tsit5(exact);
             let solution = system.solve(&members.ensemble(held.grid.start, &times), method)?;
-            let fine = held.states.chunks(row).map(|row| &row[d..]);
+            let fine = which.iter().map(|i| &held.states[i * row + d..(i + 1) * row]);
             let found = solution.states.chunks(row - d);
             let mut errors: Vec<f64> =
                 fine.zip(found).map(|(fine, found)| normal.greatest(found, fine)).collect();
@@ -228,25 +234,30 @@ impl References {
         Ok(best)
     }
 
-    /// The share of trajectories held back that a corrector keeps within a tolerance by its own
-    /// promise, and its evaluations for each.
+    /// Those held back that a correction does not keep within a tolerance by its own promise, and its
+    /// evaluations for each.
     ///
     /// # Errors
-    /// As [`Corrector::apply`](super::Corrector::apply).
-    pub fn share_within(
+    /// As [`Correction::apply`](super::Correction::apply).
+    pub fn left_over(
         &self,
         system: &dyn Dynamics,
         compiled: &Compiled,
         tolerance: f64,
-    ) -> Result<(f64, f64)> {
+    ) -> Result<(Vec<usize>, f64)> {
         let [_, held] = self.parts(system, compiled.substeps);
         let d = system.dimension();
         let (members, times) = (held.members(d), held.grid.times());
         let ensemble = members.ensemble(held.grid.start, &times);
-        let Corrected { solution, doubt } = compiled.learned.corrector.apply(system, &ensemble)?;
-        let last = doubt.chunks(times.len()).filter_map(|doubt| doubt.last());
-        let within = last.filter(|doubt| compiled.keeps(**doubt, tolerance)).count();
-        Ok((within as f64 / self.settings.held as f64, mean(&solution.evaluations)))
+        let Corrected { solution, doubt } = compiled.taught.correction.apply(system, &ensemble)?;
+        let last = doubt.chunks(times.len()).map(|doubt| doubt.last().copied().unwrap_or(f64::NAN));
+        let left = last.enumerate().filter(|(_, doubt)| !compiled.keeps(*doubt, tolerance));
+        Ok((left.map(|(i, _)| i).collect(), mean(&solution.evaluations)))
+    }
+
+    /// All that are held back.
+    pub fn held(&self) -> Vec<usize> {
+        (0..self.settings.held).collect()
     }
 }
 
@@ -297,7 +308,7 @@ impl Compiled {
             let row = grid.steps * d;
             for (from, to) in open.into_iter().enumerate() {
                 let (found, fine) = (&solution.states[to * row..], &tighter.states[from * row..]);
-                let normal = &self.learned.corrector.normal;
+                let normal = &self.taught.normal;
                 promises[to] = normal.greatest(&found[..row], &fine[..row]);
                 replace(&mut solution, to, &tighter, from);
             }
@@ -320,7 +331,7 @@ impl Compiled {
         let (d, p) = (system.dimension(), system.parameters());
         let fine = grid.divided(self.substeps).times();
         let ensemble = members.ensemble(grid.start, &fine);
-        let Corrected { mut solution, doubt } = self.learned.corrector.apply(system, &ensemble)?;
+        let Corrected { mut solution, doubt } = self.taught.correction.apply(system, &ensemble)?;
         if self.substeps > 1 {
             let last = |row: &[f64]| row[row.len() - d..].to_vec();
             solution.states = solution.states.chunks(self.substeps * d).flat_map(last).collect();

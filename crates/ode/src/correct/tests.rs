@@ -76,7 +76,7 @@ fn pendulum() -> (&'static dyn Dynamics, Ranges, Grid) {
 /// The greatest error of each member in spreads.
 fn errors(
     system: &dyn Dynamics,
-    corrector: &Corrector,
+    normal: &Normal,
     members: &Members,
     grid: Grid,
     states: &[f64],
@@ -86,7 +86,7 @@ fn errors(
     let fine = system.solve(&members.ensemble(grid.start, &times), exact).unwrap().states;
     let row = grid.steps * system.dimension();
     let rows = states.chunks(row).zip(fine.chunks(row));
-    rows.map(|(found, fine)| corrector.normal.errors(found, fine).fold(0.0, f64::max)).collect()
+    rows.map(|(found, fine)| normal.errors(found, fine).fold(0.0, f64::max)).collect()
 }
 
 #[test]
@@ -99,9 +99,9 @@ fn promises_hold_as_often_as_they_say() {
     let exact = Method::Dop853(Tolerance::new(1e-12));
     let fine = system.solve(&members.ensemble(0.0, &times), exact).unwrap().states;
     for substeps in [1, 3] {
-        let compiled = references.compile(system, substeps).unwrap();
+        let compiled = references.teach(system, substeps, &compile).unwrap();
         let outcome = compiled.solve(system, &members, grid, None).unwrap();
-        let normal = &compiled.learned.corrector.normal;
+        let normal = &compiled.taught.normal;
         let (mut kept, mut narrow) = (0, 0);
         for (i, (found, fine)) in
             outcome.solution.states.chunks(80).zip(fine.chunks(80)).enumerate()
@@ -123,10 +123,10 @@ fn promises_hold_as_often_as_they_say() {
 fn what_cannot_be_promised_is_solved() {
     let (system, ranges, grid) = pendulum();
     let references = References::solve(system, &ranges, grid, 2, Settings::default()).unwrap();
-    let compiled = references.compile(system, 2).unwrap();
-    let corrector = &compiled.learned.corrector;
+    let compiled = references.teach(system, 2, &compile).unwrap();
+    let taught = &compiled.taught;
     let tolerance = 1e-5;
-    let solver = references.solver(system, &corrector.normal, tolerance).unwrap();
+    let solver = references.solver(system, &taught.normal, tolerance, &references.held()).unwrap();
     assert!(solver.promise <= tolerance);
     // Some of the distribution, some that swing over the top, one that is no number.
     let mut members = ranges.draw(8, 0..200);
@@ -135,7 +135,7 @@ fn what_cannot_be_promised_is_solved() {
     }
     members.initial[10] = f64::NAN;
     let outcome = compiled.solve(system, &members, grid, Some((solver, tolerance))).unwrap();
-    let found = errors(system, corrector, &members, grid, &outcome.solution.states);
+    let found = errors(system, &taught.normal, &members, grid, &outcome.solution.states);
     assert!(outcome.sources[100..].iter().all(|source| *source == Source::Solver));
     assert!(outcome.unusual[100..].iter().all(|unusual| *unusual));
     let corrected = |source: &Source| *source == Source::Corrected;
@@ -176,14 +176,14 @@ fn a_discontinuous_system_makes_promises_that_hold() {
     let reference = Tolerance { max_steps: 20_000, ..Tolerance::new(1e-6) };
     let settings = Settings { held: 100, reference, ..Settings::default() };
     let references = References::solve(&Jump, &ranges, grid, 1, settings).unwrap();
-    let compiled = references.compile(&Jump, 1).unwrap();
-    assert!(compiled.learned.error <= compiled.learned.coarse_error);
+    let compiled = references.teach(&Jump, 1, &compile).unwrap();
+    assert!(compiled.taught.error <= compiled.taught.coarse_error);
     let members = ranges.draw(1, 0..50);
     let outcome = compiled.solve(&Jump, &members, grid, None).unwrap();
     assert!(outcome.solution.states.iter().all(|value| value.is_finite()));
     let times = grid.times();
     let exact = Jump.solve(&members.ensemble(0.0, &times), Method::Dop853(reference)).unwrap();
-    let normal = &compiled.learned.corrector.normal;
+    let normal = &compiled.taught.normal;
     let rows = outcome.solution.states.chunks(30).zip(exact.states.chunks(30));
     let kept = rows.zip(outcome.bands.chunks(30)).filter(|((found, fine), bands)| {
         normal.errors(found, fine).zip(*bands).all(|(error, band)| error <= *band)
@@ -233,7 +233,7 @@ fn a_trajectory_is_corrected_alike_alone_and_among_others() {
     let (system, ranges, grid) = pendulum();
     let settings = Settings { held: 9, ..Settings::default() };
     let references = References::solve(system, &ranges, grid, 1, settings).unwrap();
-    let compiled = references.compile(system, 1).unwrap();
+    let compiled = references.teach(system, 1, &compile).unwrap();
     let members = ranges.draw(3, 0..150);
     let all = compiled.solve(system, &members, grid, None).unwrap();
     for i in [0, 77, 149] {
@@ -245,18 +245,37 @@ fn a_trajectory_is_corrected_alike_alone_and_among_others() {
 }
 
 #[test]
+fn promises_hold_among_what_is_left_to_the_solver() {
+    let (system, ranges, grid) = pendulum();
+    let settings = Settings { held: 1000, ..Settings::default() };
+    let (ways, tolerance) = ((Ways::Substeps(2), &compile as Teach<'_>), 3e-6);
+    let choice = choose(system, (&ranges, grid), tolerance, ways, settings).unwrap();
+    let members = ranges.draw(9, 0..2000);
+    let fallback = Some((choice.solver, tolerance));
+    let outcome = choice.compiled.unwrap().solve(system, &members, grid, fallback).unwrap();
+    let found = errors(system, &choice.normal, &members, grid, &outcome.solution.states);
+    let last = |i: usize| outcome.bands[(i + 1) * grid.steps - 1];
+    let left: Vec<usize> = (0..2000).filter(|i| outcome.sources[*i] == Source::Solver).collect();
+    assert!((200..1800).contains(&left.len()), "{}", left.len());
+    let kept = left.iter().filter(|i| found[**i] <= last(**i)).count();
+    let share = kept as f64 / left.len() as f64;
+    assert!((0.84..=0.96).contains(&share), "{share} of {}", left.len());
+}
+
+#[test]
 fn the_cheapest_way_is_chosen() {
     let (system, ranges, grid) = pendulum();
     let settings = Settings { held: 100, ..Settings::default() };
-    let all = choose(system, (&ranges, grid), 1e-3, Ways::All, settings).unwrap();
+    let all = choose(system, (&ranges, grid), 1e-3, (Ways::All, &compile), settings).unwrap();
     let least = all.considered.iter().map(|of| of.evaluations).fold(f64::INFINITY, f64::min);
     let compiled = all.compiled.unwrap();
     let chosen = all.considered.iter().find(|of| of.substeps == Some(compiled.substeps)).unwrap();
     assert_eq!(chosen.evaluations, least);
     // No promise of the corrector is that good, and the solver alone is cheaper than both.
-    let exact = choose(system, (&ranges, grid), 1e-10, Ways::All, settings).unwrap();
+    let exact = choose(system, (&ranges, grid), 1e-10, (Ways::All, &compile), settings).unwrap();
     assert!(exact.compiled.is_none() && exact.solver.promise <= 1e-10, "{exact:?}");
-    let forced = choose(system, (&ranges, grid), 1e-10, Ways::Substeps(3), settings).unwrap();
+    let forced =
+        choose(system, (&ranges, grid), 1e-10, (Ways::Substeps(3), &compile), settings).unwrap();
     assert_eq!(forced.compiled.unwrap().substeps, 3);
     for (grid, settings, said) in [
         (Grid { steps: 0, ..grid }, settings, "steps is 0"),
@@ -265,11 +284,13 @@ fn the_cheapest_way_is_chosen() {
         (grid, Settings { demos: 0, ..settings }, "demos is 0"),
         (grid, Settings { held: 0, ..settings }, "held back is 0"),
     ] {
-        let error = choose(system, (&ranges, grid), 1e-3, Ways::All, settings).unwrap_err();
+        let error =
+            choose(system, (&ranges, grid), 1e-3, (Ways::All, &compile), settings).unwrap_err();
         assert!(error.to_string().starts_with(said), "{error}");
     }
     for tolerance in [0.0, 1e-300, f64::NAN, f64::INFINITY] {
-        let error = choose(system, (&ranges, grid), tolerance, Ways::All, settings).unwrap_err();
+        let error = choose(system, (&ranges, grid), tolerance, (Ways::All, &compile), settings)
+            .unwrap_err();
         assert!(error.to_string().starts_with("the tolerance is"), "{error}");
     }
 }
@@ -287,7 +308,7 @@ fn far_from_the_demos_steps_are_divided() {
         let ours = corrector.apply(family.system, &ensemble).unwrap().solution;
         let coarse = family.system.solve(&ensemble, Method::Rk4(1)).unwrap();
         let [ours_error, coarse_error] = [&ours, &coarse]
-            .map(|found| errors(family.system, &corrector, members, grid, &found.states)[0]);
+            .map(|found| errors(family.system, &corrector.normal, members, grid, &found.states)[0]);
         (ours_error, coarse_error, ours.evaluations[0] - coarse.evaluations[0])
     };
     let (near, _, few) = solve(&members(0.4));

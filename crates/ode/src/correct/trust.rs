@@ -5,7 +5,7 @@
 //! trajectory of the same distribution stays below it with that probability. The ratio is the greatest
 //! along a trajectory, so that a band holds for all its times at once.
 
-use super::{Corrected, Corrector, Demos};
+use super::{Corrected, Demos, Taught};
 use crate::{Dynamics, Result};
 
 /// Doubt beyond that of all calibration trajectories by this factor is out of their distribution.
@@ -29,14 +29,15 @@ pub struct Trust {
 }
 
 impl Trust {
-    /// Calibrates a corrector on trajectories that it did not learn from, for promises that hold with
-    /// a probability of `level` at all times of the output, one for so many of its steps. Too few trajectories for it (9 for 0.9) promise nothing: infinity.
+    /// Calibrates a correction on trajectories that it did not learn from, for promises that hold with
+    /// a probability of `level` at all times of the output, one for so many of its steps. Too few
+    /// trajectories for it (9 for 0.9) promise nothing: infinity.
     ///
     /// # Errors
-    /// If the trajectories do not fit the system or the corrector.
+    /// If the trajectories do not fit the system or the correction.
     pub fn calibrate(
         system: &dyn Dynamics,
-        corrector: &Corrector,
+        taught: &Taught,
         held: &Demos,
         substeps: usize,
         level: f64,
@@ -45,7 +46,7 @@ impl Trust {
         let row = (steps + 1) * d;
         let (members, times) = (held.members(d), held.grid.times());
         let ensemble = members.ensemble(held.grid.start, &times);
-        let Corrected { solution, doubt } = corrector.apply(system, &ensemble)?;
+        let Corrected { solution, doubt } = taught.correction.apply(system, &ensemble)?;
         let mut last: Vec<f64> = doubt
             .chunks(steps.max(1))
             .filter_map(|doubt| doubt.last().copied().filter(|doubt| doubt.is_finite()))
@@ -58,7 +59,7 @@ impl Trust {
         let mut ratios: Vec<f64> = fine
             .zip(found)
             .map(|(fine, (found, doubt))| {
-                let errors = corrector.normal.errors(found, fine).zip(doubt);
+                let errors = taught.normal.errors(found, fine).zip(doubt);
                 let output = errors.skip(substeps - 1).step_by(substeps);
                 let ratios = output.map(|(error, doubt)| error / (doubt + floor));
                 ratios.fold(

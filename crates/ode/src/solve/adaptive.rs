@@ -203,8 +203,7 @@ impl<S: System> Filled<S> {
             }
         }
         // Lanes that took their last step, or for which a shorter one makes no sense.
-        let done: [bool; LANES] =
-            each(|lane| taken[lane] & (self.wanted.0[lane] == f64::INFINITY));
+        let done: [bool; LANES] = each(|lane| taken[lane] & (self.wanted.0[lane] == f64::INFINITY));
         let stuck: [bool; LANES] = each(|lane| {
             let least = SMALLEST * self.t.0[lane].abs() + f64::MIN_POSITIVE;
             !taken[lane] & !(h.0[lane] * SHORTER > least)

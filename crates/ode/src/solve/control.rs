@@ -2,15 +2,17 @@
 
 use crate::{LANES, Lanes};
 
-/// Error below this share of what is allowed makes no difference.
-const LEAST_ERROR: f64 = 1e-10;
-/// Likewise of the step before.
-const LEAST_BEFORE: f64 = 1e-4;
+/// A square of the error below this makes no difference: 1e-10 of what is allowed.
+const LEAST_SQUARE: f64 = 1e-20;
 
-/// Logarithms to base 2: of what the step that the error would allow is multiplied by, and of the
-/// least and greatest ratio of two steps.
+// Logarithms to base 2.
+/// Nor does an error of the step before below this: 1e-4.
+const LEAST_BEFORE: f64 = -13.287_712_379_549_449;
+/// What the step is multiplied by that the error would allow: 0.9.
 const SAFETY: f64 = -0.152_003_093_445_049_97;
+/// Least ratio of two steps: 0.2.
 const LEAST: f64 = -2.321_928_094_887_362_3;
+/// Greatest ratio of two steps: 10.
 const GREATEST: f64 = 3.321_928_094_887_362_3;
 
 /// A proportional and integral controller (Hairer & Wanner, *Solving Ordinary Differential Equations
@@ -25,7 +27,7 @@ pub(super) struct Control {
 
 impl Control {
     pub(super) fn new() -> Self {
-        Self { before: Lanes::splat(LEAST_BEFORE.log2()), greatest: Lanes::splat(GREATEST) }
+        Self { before: Lanes::splat(LEAST_BEFORE), greatest: Lanes::splat(GREATEST) }
     }
 
     /// Forgets what was before in a lane.
@@ -39,14 +41,13 @@ impl Control {
     /// method of this order.
     #[inline(always)]
     pub(super) fn ratio(&mut self, square: Lanes, order: f64) -> Lanes {
-        let least_before = LEAST_BEFORE.log2();
         let (now, earlier, alone) = (0.7 / order, 0.4 / order, 1.0 / order);
         let mut ratio = Lanes::ZERO;
         // As a loop: a function of each lane would be called for each.
         for lane in 0..LANES {
             let square = square.0[lane];
             let (taken, finite) = (square <= 1.0, square.is_finite());
-            let inside = if square > LEAST_ERROR * LEAST_ERROR { square } else { LEAST_ERROR * LEAST_ERROR };
+            let inside = if square > LEAST_SQUARE { square } else { LEAST_SQUARE };
             let error = 0.5 * log2(if finite { inside } else { 1.0 });
             let (before, greatest) = (self.before.0[lane], self.greatest.0[lane]);
             let gentle = SAFETY - now * error + earlier * before;
@@ -54,7 +55,7 @@ impl Control {
             let most = if taken { greatest } else { 0.0 };
             let power = if power < most { power } else { most };
             let power = if finite && power > LEAST { power } else { LEAST };
-            let floored = if error > least_before { error } else { least_before };
+            let floored = if error > LEAST_BEFORE { error } else { LEAST_BEFORE };
             self.before.0[lane] = if taken { floored } else { before };
             self.greatest.0[lane] = if taken { GREATEST } else { 0.0 };
             ratio.0[lane] = exp2(power);
@@ -66,7 +67,7 @@ impl Control {
 /// `1.5 × 2⁵²`: a number added to it is rounded to a whole one, in its lowest bits.
 const ROUND: f64 = 6_755_399_441_055_744.0;
 
-/// The logarithm to base 2 of a normal positive number, to 1e-7: from sums and products only, so that
+/// The logarithm to base 2 of a normal positive number, to 1e-7: without a library's, so that
 /// compilers make lanes of it and every processor has the same bits.
 #[inline(always)]
 fn log2(x: f64) -> f64 {
@@ -125,6 +126,6 @@ mod tests {
         near(ratio(f64::INFINITY), 0.2);
         near(ratio(1e100), 0.2);
         near(ratio(1.0), 0.9 * 1e-4f64.powf(0.4 / 5.0));
-        near(ratio(0.0), 0.9 * 1e-10f64.powf(-0.7 / 5.0));
+        near(ratio(0.0), 10.0);
     }
 }

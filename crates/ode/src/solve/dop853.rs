@@ -331,7 +331,8 @@ impl<S: System> Pair<S> for Dop853<S::State> {
     fn between<V: Simd>(&self, simd: V, u: &S::State, _: Lanes, theta: Lanes, into: &mut S::State) {
         let rest = Lanes::splat(1.0) - theta;
         for (i, (into, u)) in into.as_mut().iter_mut().zip(u.as_ref()).enumerate() {
-            let (u, theta, rest) = (registers::<V>(u), registers::<V>(&theta), registers::<V>(&rest));
+            let (u, theta, rest) =
+                (registers::<V>(u), registers::<V>(&theta), registers::<V>(&rest));
             for (r, into) in V::as_mut_simd_f64s(&mut into.0).0.iter_mut().enumerate() {
                 let mut value = simd.splat_f64s(0.0);
                 for (power, term) in self.dense.iter().enumerate().rev() {

@@ -160,10 +160,10 @@ impl<S: System> WithSimd for Part<'_, S> {
             Method::Rk4(steps) => fixed::<S, Rk4>(system, steps, &mut work),
             Method::Tsit5(exact) => {
                 adaptive::<V, S, Tsit5<S::State>>(simd, system, exact, &mut work);
-            },
+            }
             Method::Dop853(exact) => {
                 adaptive::<V, S, Dop853<S::State>>(simd, system, exact, &mut work);
-            },
+            }
         }
     }
 }

@@ -1,11 +1,13 @@
 //! `quintet ode correct`.
 
-use std::time::Instant;
+use std::{path::PathBuf, sync::Arc, time::Instant};
 
 use anyhow::{bail, ensure};
+use burn::Device;
+use quintet_fmint::{Fmint, InContext};
 use quintet_ode::{
-    Members, Method, Tolerance,
-    correct::{Choice, Corrector, Outcome, Settings, Source, Ways, choose},
+    Demos, Dynamics, Members, Method, Tolerance,
+    correct::{Choice, Coarse, Outcome, Settings, Source, Taught, Ways, choose, compile},
 };
 use serde::Serialize;
 use serde_json::json;
@@ -25,9 +27,14 @@ pub struct Args {
     #[command(flatten)]
     problem: ProblemArgs,
     /// auto (what takes the fewest evaluations of the right-hand side), compiled (a corrector that is
-    /// fitted to demos), or compiled:N with N coarse steps between two times
+    /// fitted to demos) or compiled:N with N coarse steps between two times, fmint or fmint:N (a
+    /// transformer that reads demos)
     #[arg(long, value_name = "METHOD", default_value = "auto")]
     method: String,
+    /// The transformer of --method fmint: the directory of a model that `quintet ode train` made
+    /// [default: the bundled one]
+    #[arg(long, value_name = "DIR")]
+    model: Option<PathBuf>,
     /// The error that each trajectory is to stay below, relative to how far each component of the
     /// state spreads; what the corrector cannot promise is solved by Tsit5
     #[arg(long, value_name = "X", default_value_t = 1e-3)]
@@ -48,23 +55,65 @@ pub struct Args {
     output: OutputArgs,
 }
 
-/// Which ways a method allows.
-fn ways(text: &str) -> anyhow::Result<Ways> {
-    match text.split_once(':') {
-        None if text == "auto" => Ok(Ways::All),
-        None if text == "compiled" => Ok(Ways::Corrected),
-        Some(("compiled", steps)) => match steps.parse() {
-            Ok(steps) if steps > 0 => Ok(Ways::Substeps(steps)),
-            _ => bail!("{text}: expected a number of steps, as in compiled:2"),
-        },
-        _ => bail!("{text}: expected auto, compiled or compiled:N; `quintet ode solve` has others"),
+/// What corrects, and in which ways.
+struct By {
+    name: &'static str,
+    ways: Ways,
+    model: Option<Arc<Fmint>>,
+}
+
+impl By {
+    fn new(args: &Args) -> anyhow::Result<Self> {
+        let text = &args.method;
+        let (name, steps) = match text.split_once(':') {
+            None => (text.as_str(), None),
+            Some((name, steps)) => match steps.parse::<usize>() {
+                Ok(steps) if steps > 0 => (name, Some(steps)),
+                _ => bail!("{text}: expected a number of steps, as in {name}:2"),
+            },
+        };
+        let (name, ways) = match (name, steps) {
+            ("auto", None) => ("compiled", Ways::All),
+            ("compiled", None) => ("compiled", Ways::Corrected),
+            ("compiled", Some(steps)) => ("compiled", Ways::Substeps(steps)),
+            ("fmint", steps) => ("fmint", Ways::Substeps(steps.unwrap_or(1))),
+            _ => bail!(
+                "{text}: expected auto, compiled, fmint, or one of these two with a number of \
+                 steps; `quintet ode solve` has others"
+            ),
+        };
+        let model = match (name, &args.model) {
+            ("fmint", Some(dir)) => Some(Arc::new(Fmint::load(dir, &Device::flex())?.0)),
+            ("fmint", None) => Some(Arc::new(Fmint::bundled(&Device::flex())?)),
+            (_, Some(_)) => bail!("--model is for --method fmint"),
+            _ => None,
+        };
+        Ok(Self { name, ways, model })
+    }
+
+    fn teach(
+        &self,
+        system: &dyn Dynamics,
+        demos: &Demos,
+        coarse: Coarse,
+    ) -> quintet_ode::Result<Taught> {
+        match &self.model {
+            None => compile(system, demos, coarse),
+            Some(model) => InContext::teach(model, system, demos, coarse, &Device::flex())
+                .map_err(|error| quintet_ode::Error::Correction(error.to_string())),
+        }
+    }
+
+    /// What corrects with so many steps, or the solver.
+    fn name(&self, substeps: Option<usize>) -> String {
+        substeps.map_or("tsit5".into(), |steps| format!("{}:{steps}", self.name))
     }
 }
 
 /// Solves an ensemble coarsely and corrects it.
 pub fn run(args: &Args) -> anyhow::Result<()> {
     args.output.check()?;
-    let ways = ways(&args.method)?;
+    let by = By::new(args)?;
     let problem = args.problem.open()?;
     let settings = Settings {
         demos: args.demos,
@@ -77,7 +126,8 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     let started = Instant::now();
     let of = (&problem.ranges, problem.grid);
     let spinner = progress::spinner("solving demos and learning from them");
-    let choice = choose(problem.system(), of, args.tol, ways, settings);
+    let teach = |system: &dyn Dynamics, demos: &Demos, coarse| by.teach(system, demos, coarse);
+    let choice = choose(problem.system(), of, args.tol, (by.ways, &teach), settings);
     spinner.finish_and_clear();
     let choice = choice?;
     let prepared = started.elapsed().as_secs_f64();
@@ -123,23 +173,19 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         .considered
         .iter()
         .map(|of| {
-            let name = of.substeps.map_or("tsit5".into(), |steps| format!("compiled:{steps}"));
-            json!({ "method": name, "share": of.share, "evaluations": of.evaluations })
+            json!({ "method": by.name(of.substeps), "share": of.share, "evaluations": of.evaluations })
         })
         .collect();
     let each = n.max(1) as f64;
-    let learned = choice.compiled.as_ref().map(|compiled| &compiled.learned);
-    let chosen = choice
-        .compiled
-        .as_ref()
-        .map_or("tsit5".into(), |compiled| format!("compiled:{}", compiled.substeps));
+    let taught = choice.compiled.as_ref().map(|compiled| &compiled.taught);
+    let chosen = by.name(choice.compiled.as_ref().map(|compiled| compiled.substeps));
     if args.output.json {
         return output::json(&json!({
             "system": problem.name, "n": n, "method": chosen, "considered": considered,
             "tolerance": args.tol, "level": args.level, "demos": args.demos,
             "calibrated_on": args.calibrate,
-            "error_held_out": learned.map(|learned| learned.error),
-            "error_coarse": learned.map(|learned| learned.coarse_error),
+            "error_held_out": taught.map(|taught| taught.error),
+            "error_coarse": taught.map(|taught| taught.coarse_error),
             "corrected": totals.corrected, "solved": n - totals.corrected,
             "unusual": totals.unusual, "beyond_tolerance": totals.beyond,
             "greatest_promise": totals.greatest, "ended": tally.ended, "checked": checked,
@@ -149,18 +195,18 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     }
     output::line(format!("{n} trajectories of {}, by {chosen}:", problem.name))?;
     for of in &choice.considered {
-        let name = of.substeps.map_or("tsit5".into(), |steps| format!("compiled:{steps}"));
         output::line(format!(
-            "  {name:<12} {:>8.0} evaluations each, keeps {:.0}% within {}",
+            "  {:<12} {:>8.0} evaluations each, keeps {:.0}% within {}",
+            by.name(of.substeps),
             of.evaluations,
             100.0 * of.share,
             args.tol
         ))?;
     }
-    if let Some(learned) = learned {
+    if let Some(taught) = taught {
         output::line(format!(
             "  coarse error {:.1e}, corrected {:.1e} (root mean square along demos held back)",
-            learned.coarse_error, learned.error
+            taught.coarse_error, taught.error
         ))?;
     }
     output::line(format!(
@@ -286,10 +332,9 @@ fn show(
     let ensemble = members.ensemble(problem.grid.start, &times);
     let solve = |method| problem.system().solve(&ensemble, method);
     let exact = solve(Method::Dop853(EXACT))?;
-    let corrector: Option<&Corrector> =
-        choice.compiled.as_ref().map(|compiled| &compiled.learned.corrector);
+    let coarse = choice.compiled.as_ref().map(|compiled| compiled.taught.coarse);
     let steps = choice.compiled.as_ref().map_or(1, |compiled| compiled.substeps);
-    let coarse = corrector.map(|of| solve(of.coarse.scheme.steps(steps))).transpose()?;
+    let coarse = coarse.map(|of| solve(of.scheme.steps(steps))).transpose()?;
     let row = times.len() * d;
     for i in shown {
         let initial = &members.initial[i * d..][..d];
