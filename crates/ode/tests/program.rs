@@ -18,8 +18,9 @@ use quintet_ode::{
 };
 
 type Checked = Result<(), Box<dyn Error>>;
+type Check = (&'static str, fn() -> Checked);
 
-const CHECKS: [(&str, fn() -> Checked); 6] = [
+const CHECKS: [Check; 6] = [
     ("solutions have the same bits as in process", solutions_are_the_same),
     ("requests are large and ask nothing for nothing", requests_are_large),
     ("corrected as in process", corrected_alike),

@@ -73,10 +73,10 @@ impl<'a> Member<'a> {
         which: &[usize],
         method: Method,
     ) -> Result<Solution> {
-        let filled = match which {
-            [] => &[],
-            [first, ..] => &[which, &vec![*first; LANES.saturating_sub(which.len())]].concat()[..],
-        };
+        let mut filled = which.to_vec();
+        if let Some(first) = which.first() {
+            filled.resize(LANES.max(which.len()), *first);
+        }
         let rows = |values: &[f64], width: usize| -> Vec<f64> {
             filled.iter().flat_map(|i| &values[i * width..][..width]).copied().collect()
         };

@@ -31,9 +31,9 @@ impl Lu {
             let mut most = a[column * n + column].abs();
             for row in column + 1..n {
                 let size = a[row * n + column].abs();
-                for lane in 0..LANES {
+                for (lane, pivot) in pivot.iter_mut().enumerate() {
                     if size.0[lane] > most.0[lane] {
-                        (most.0[lane], pivot[lane]) = (size.0[lane], row);
+                        (most.0[lane], *pivot) = (size.0[lane], row);
                     }
                 }
             }

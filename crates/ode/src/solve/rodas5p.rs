@@ -310,12 +310,12 @@ impl<S: System> Pair<S> for Rodas5p<S::State> {
         }
         let last = self.k[STAGES - 1].as_ref();
         let mut total = Lanes::ZERO;
-        for i in 0..d {
-            let end = self.stage.as_ref()[i] + last[i];
+        for (i, last) in last.iter().enumerate() {
+            let end = self.stage.as_ref()[i] + *last;
             self.end.as_mut()[i] = end;
-            let error = last[i] / allowed(tolerance, u.as_ref()[i], end);
+            let error = *last / allowed(tolerance, u.as_ref()[i], end);
             // NaN where the end is not finite, which no error may hide.
-            total += error * error + (end - end);
+            total += error * error + 0.0 * end;
         }
         let middle = self.middle(system, (t, h), u, p, tolerance);
         (total.max(middle) / Lanes::splat(d as f64)).sqrt()

@@ -1,4 +1,7 @@
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::{
+    array,
+    sync::atomic::{AtomicU64, Ordering},
+};
 
 use super::*;
 use crate::{Ensemble, Method, Solution, Status, solve};
@@ -102,21 +105,18 @@ fn coefficients_fit_each_other() {
         5.. if j < i => 1.0,
         _ => of(A[i.min(5)], j),
     };
-    // The inverse of 1/γ − K.
-    let mut gamma = [[0.0; STAGES]; STAGES];
-    for j in 0..STAGES {
-        for i in j..STAGES {
-            let inner: f64 = (j..i).map(|k| of(K[i], k) * gamma[k][j]).sum();
-            gamma[i][j] = GAMMA * (f64::from(u8::from(i == j)) + inner);
-        }
-    }
+    // The inverse of 1/γ − K, row by row.
+    let mut gamma: Vec<[f64; STAGES]> = Vec::new();
     for i in 0..STAGES {
-        let alpha: f64 = (0..STAGES)
-            .flat_map(|j| (0..i).map(move |k| (k, j)))
-            .map(|(k, j)| a(i, k) * gamma[k][j])
-            .sum();
+        let row = array::from_fn(|j| {
+            let inner: f64 = gamma.iter().enumerate().map(|(k, row)| of(K[i], k) * row[j]).sum();
+            GAMMA * (f64::from(u8::from(i == j)) + inner)
+        });
+        let total = |row: &[f64; STAGES]| row.iter().sum::<f64>();
+        let alpha: f64 = gamma.iter().enumerate().map(|(k, row)| a(i, k) * total(row)).sum();
         assert!((alpha - C[i]).abs() < 1e-13, "{i}: {alpha}");
-        assert!((gamma[i].iter().sum::<f64>() - D[i]).abs() < 1e-13, "{i}");
+        assert!((total(&row) - D[i]).abs() < 1e-13, "{i}");
+        gamma.push(row);
     }
 }
 
@@ -134,7 +134,7 @@ fn stiff_problems_come_out_as_in_the_literature() {
         (0.284_163_745_7, 1e-9),
         (0.208_334_014_970_125_5e-7, 1e-12),
         (0.833_336_077_033_471_3e-13, 1e-17),
-        (0.999_999_979_166_505_0, 1e-9),
+        (0.999_999_979_166_505, 1e-9),
     ];
     for (found, (expected, within)) in solution.states.iter().zip(expected) {
         assert!((found - expected).abs() < within, "{found} {expected}");
