@@ -22,7 +22,7 @@
 //!
 //! `time = [0.0, 20.0]`, above the tables, says from when to when it is solved if nothing else does.
 //!
-//! Instead of equations there may be a [program](crate::program) that evaluates the right-hand side,
+//! Instead of equations there may be a [`program`] that evaluates the right-hand side,
 //! run in the file's directory, and how many seconds each answer may take (30 if it does not say):
 //!
 //! ```toml

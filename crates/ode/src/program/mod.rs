@@ -11,7 +11,7 @@
 //!
 //! There is one process and not one for each thread, so that requests are large and whatever the
 //! program holds, such as a model on a graphics card, is there once. The solvers stay those of all
-//! other systems: each group of [`LANES`](crate::LANES) trajectories is solved on a thread of its own,
+//! other systems: each group of [`LANES`] trajectories is solved on a thread of its own,
 //! and when all threads wait for slopes, one request asks for all of them.
 
 mod meeting;
