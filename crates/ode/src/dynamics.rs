@@ -1,11 +1,15 @@
 //! Systems behind pointers.
 
 use pulp::{Arch, Simd, WithSimd};
+use rayon::prelude::*;
 
 use crate::{
     Ensemble, Lanes, Method, Result, Scheme, Solution, System, solve,
     solve::{Euler, Explicit, Heun, Rk4, slopes, step},
 };
+
+/// Something to be done with a system.
+pub type Job<'a> = Box<dyn FnOnce(&dyn Dynamics) + Send + 'a>;
 
 /// What can be done with a system, whichever it is. Every [`System`] is one.
 pub trait Dynamics: Sync {
@@ -18,7 +22,7 @@ pub trait Dynamics: Sync {
     /// See [`solve`](crate::solve()).
     ///
     /// # Errors
-    /// As there.
+    /// As there, or if the system cannot be evaluated.
     fn solve(&self, ensemble: &Ensemble<'_>, method: Method) -> Result<Solution>;
 
     /// The states after one step of `h` from `u` at `t`, and the slopes of its stages, for each lane.
@@ -39,6 +43,30 @@ pub trait Dynamics: Sync {
         slopes: &mut [Lanes],
         next: &mut [Lanes],
     );
+
+    /// Does all jobs, at once if possible. A job uses the system that it is given and not this one: what
+    /// jobs ask of it at the same time may then be asked together.
+    ///
+    /// # Errors
+    /// If the system cannot be evaluated; [`Dynamics::step`] gives NaN then.
+    fn run(&self, jobs: Vec<Job<'_>>) -> Result<()>;
+}
+
+/// The results of so many jobs.
+///
+/// # Errors
+/// As [`Dynamics::run`].
+pub(crate) fn each<T: Send>(
+    system: &dyn Dynamics,
+    count: usize,
+    job: &(dyn Fn(&dyn Dynamics, usize) -> T + Sync),
+) -> Result<Vec<T>> {
+    let mut results: Vec<Option<T>> = (0..count).map(|_| None).collect();
+    let jobs = results.iter_mut().enumerate().map(|(number, result)| -> Job<'_> {
+        Box::new(move |system| *result = Some(job(system, number)))
+    });
+    system.run(jobs.collect())?;
+    Ok(results.into_iter().flatten().collect())
 }
 
 impl<S: System> Dynamics for S {
@@ -64,6 +92,11 @@ impl<S: System> Dynamics for S {
         next: &mut [Lanes],
     ) {
         Arch::new().dispatch(One { system: self, scheme, at, u, p, slopes, next });
+    }
+
+    fn run(&self, jobs: Vec<Job<'_>>) -> Result<()> {
+        jobs.into_par_iter().for_each(|job| job(self));
+        Ok(())
     }
 }
 

@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-/// What can go wrong before anything is solved.
-#[derive(Debug, PartialEq, thiserror::Error)]
+/// What can go wrong, but for single trajectories.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum Error {
     /// The parts of an ensemble do not fit each other or the system.
     #[error("{what} has {found} values, expected {expected}")]
@@ -47,6 +47,14 @@ pub enum Error {
         /// The file.
         path: PathBuf,
         /// What was wrong and what was expected.
+        reason: String,
+    },
+    /// A program that evaluates a right-hand side failed.
+    #[error("{program}: {reason}")]
+    Program {
+        /// The program with its arguments.
+        program: String,
+        /// What happened and what to do.
         reason: String,
     },
     /// A setting of a method makes no sense.

@@ -4,7 +4,8 @@
 //! A [`System`] is a right-hand side over [`Lanes`], a few trajectories at a time. [`solve()`] takes
 //! an [`Ensemble`] of any size and gives each trajectory its states at the times asked for and a
 //! [`Status`] of its own: one that diverges does not spoil the others. [`FAMILIES`] are the systems
-//! of the FMint paper; a [`TextSystem`] is anybody's.
+//! of the FMint paper; a [`TextSystem`] is anybody's, and may leave its evaluation to a
+//! [`Program`].
 
 pub mod correct;
 pub mod demos;
@@ -14,6 +15,7 @@ pub mod error;
 pub mod families;
 pub mod lanes;
 pub mod measure;
+pub mod program;
 pub mod ranges;
 pub mod solve;
 pub mod system;
@@ -26,6 +28,7 @@ pub use ensemble::{Ensemble, Solution, Status};
 pub use error::{Error, Result};
 pub use families::{FAMILIES, Family};
 pub use lanes::{LANES, Lanes};
+pub use program::Program;
 pub use ranges::{Members, Ranges};
 pub use solve::{Method, Scheme, Tolerance, solve};
 pub use system::{State, System};

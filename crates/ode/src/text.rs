@@ -21,18 +21,37 @@
 //! ```
 //!
 //! `time = [0.0, 20.0]`, above the tables, says from when to when it is solved if nothing else does.
+//!
+//! Instead of equations there may be a [`program`] that evaluates the right-hand side,
+//! run in the file's directory, and how many seconds each answer may take (30 if it does not say):
+//!
+//! ```toml
+//! [program]
+//! command = ["python3", "roessler.py"]
+//! timeout = 60.0
+//! ```
+//!
+//! Parameters are in the order of their names, states in that of `state`.
 
-use std::{collections::BTreeMap, fs, num::ParseFloatError, path::Path, str::FromStr};
+use std::{
+    collections::BTreeMap, fs, num::ParseFloatError, path::Path, str::FromStr, time::Duration,
+};
 
 use exmex::{
     BinOp, Express, FlatEx, MakeOperators, MatchLiteral, Operator, literal_matcher_from_pattern,
 };
 use serde::Deserialize;
 
-use crate::{Error, Lanes, Ranges, Result, System};
+use crate::{
+    Dynamics, Ensemble, Error, Lanes, Method, Program, Ranges, Result, Scheme, Solution, System,
+    dynamics::Job, program,
+};
 
-/// A system whose equations were read from a text and compiled once.
-#[derive(Clone, Debug)]
+/// How long an answer of a program may take, in seconds, if the file does not say.
+const TIMEOUT: f64 = 30.0;
+
+/// A system that was read from a text, its equations compiled once.
+#[derive(Debug)]
 pub struct TextSystem {
     /// Its name.
     pub name: String,
@@ -45,7 +64,23 @@ pub struct TextSystem {
     pub ranges: Ranges,
     /// From when to when it is solved, if it says so.
     pub time: Option<[f64; 2]>,
-    equations: Vec<Equation>,
+    right: Right,
+}
+
+/// A right-hand side.
+#[derive(Debug)]
+enum Right {
+    Equations(Equations),
+    Program(Program),
+}
+
+/// Equations as a system.
+#[derive(Debug)]
+struct Equations {
+    /// Number of parameters.
+    parameters: usize,
+    /// One for each component.
+    all: Vec<Equation>,
 }
 
 /// One component of the right-hand side.
@@ -68,11 +103,20 @@ enum Variable {
 struct File {
     name: Option<String>,
     state: Vec<String>,
-    equations: BTreeMap<String, String>,
+    equations: Option<BTreeMap<String, String>>,
+    program: Option<Table>,
     initial: BTreeMap<String, Range>,
     #[serde(default)]
     parameters: BTreeMap<String, Range>,
     time: Option<[f64; 2]>,
+}
+
+/// A program.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Table {
+    command: Vec<String>,
+    timeout: Option<f64>,
 }
 
 #[derive(Clone, Copy, Deserialize)]
@@ -108,7 +152,7 @@ impl TextSystem {
             parameters: file.parameters.keys().cloned().collect(),
             ranges: Ranges { initial: Vec::new(), parameters: Vec::new() },
             time: file.time,
-            equations: Vec::new(),
+            right: Right::Equations(Equations { parameters: 0, all: Vec::new() }),
         };
         if system.states.is_empty() {
             return Err(fail("state: no component; at least one is needed".into()));
@@ -122,24 +166,59 @@ impl TextSystem {
         {
             return Err(fail(format!("time: {time:?} does not go from a time to a later one")));
         }
-        for (table, keys) in [
-            ("equations", file.equations.keys().collect::<Vec<_>>()),
-            ("initial", file.initial.keys().collect()),
-        ] {
-            if let Some(key) = keys.into_iter().find(|key| !system.states.contains(key)) {
-                return Err(fail(format!("{table}.{key}: state has no such component")));
+        let known = |table: &str, keys: Vec<&String>| {
+            let unknown = keys.into_iter().find(|key| !system.states.contains(key));
+            match unknown {
+                Some(key) => Err(fail(format!("{table}.{key}: state has no such component"))),
+                None => Ok(()),
             }
-        }
+        };
+        let missing = |table: &str, state: &str| fail(format!("{table}: nothing for {state}"));
+        known("initial", file.initial.keys().collect())?;
+        let mut initial = Vec::new();
         for state in &system.states {
-            let missing = |table: &str| fail(format!("{table}: nothing for {state}"));
-            let range = file.initial.get(state).ok_or_else(|| missing("initial"))?;
-            system.ranges.initial.push(ends("initial", state, *range).map_err(fail)?);
-            let text = file.equations.get(state).ok_or_else(|| missing("equations"))?;
-            let equation = system.equation(text);
-            let equation =
-                equation.map_err(|reason| fail(format!("equations.{state}: {reason}")))?;
-            system.equations.push(equation);
+            let range = file.initial.get(state).ok_or_else(|| missing("initial", state))?;
+            initial.push(ends("initial", state, *range).map_err(fail)?);
         }
+        let right = match (&file.equations, file.program) {
+            (Some(equations), None) => {
+                known("equations", equations.keys().collect())?;
+                let mut all = Vec::new();
+                for state in &system.states {
+                    let text = equations.get(state).ok_or_else(|| missing("equations", state))?;
+                    let equation = system.equation(text);
+                    all.push(
+                        equation.map_err(|reason| fail(format!("equations.{state}: {reason}")))?,
+                    );
+                }
+                Right::Equations(Equations { parameters: system.parameters.len(), all })
+            }
+            (None, Some(table)) => {
+                let seconds = table.timeout.unwrap_or(TIMEOUT);
+                let timeout = Duration::try_from_secs_f64(seconds).ok();
+                let timeout = timeout.filter(|timeout| !timeout.is_zero() && seconds < 1e9);
+                if table.command.is_empty() {
+                    return Err(fail("program.command: empty; name a program first".into()));
+                }
+                Right::Program(Program::new(program::Settings {
+                    command: table.command,
+                    directory: path.parent().unwrap_or(Path::new("")).to_owned(),
+                    timeout: timeout.ok_or_else(|| {
+                        fail(format!("program.timeout: {seconds} is no time in seconds above 0"))
+                    })?,
+                    dimension: system.states.len(),
+                    parameters: system.parameters.len(),
+                }))
+            }
+            (Some(_), Some(_)) => {
+                return Err(fail("both equations and a program; one of them is needed".into()));
+            }
+            (None, None) => {
+                return Err(fail("neither equations nor a program; one of them is needed".into()));
+            }
+        };
+        system.ranges.initial = initial;
+        system.right = right;
         Ok(system)
     }
 
@@ -232,20 +311,59 @@ fn ends(table: &str, name: &str, range: Range) -> std::result::Result<[f64; 2], 
     }
 }
 
-impl System for TextSystem {
-    type State = Vec<Lanes>;
+impl TextSystem {
+    fn right(&self) -> &dyn Dynamics {
+        match &self.right {
+            Right::Equations(equations) => equations,
+            Right::Program(program) => program,
+        }
+    }
+}
 
-    fn zero(&self) -> Self::State {
-        vec![Lanes::ZERO; self.states.len()]
+impl Dynamics for TextSystem {
+    fn dimension(&self) -> usize {
+        self.states.len()
     }
 
     fn parameters(&self) -> usize {
         self.parameters.len()
     }
 
+    fn solve(&self, ensemble: &Ensemble<'_>, method: Method) -> Result<Solution> {
+        self.right().solve(ensemble, method)
+    }
+
+    fn step(
+        &self,
+        scheme: Scheme,
+        at: [f64; 2],
+        u: &[Lanes],
+        p: &[Lanes],
+        slopes: &mut [Lanes],
+        next: &mut [Lanes],
+    ) {
+        self.right().step(scheme, at, u, p, slopes, next);
+    }
+
+    fn run(&self, jobs: Vec<Job<'_>>) -> Result<()> {
+        self.right().run(jobs)
+    }
+}
+
+impl System for Equations {
+    type State = Vec<Lanes>;
+
+    fn zero(&self) -> Self::State {
+        vec![Lanes::ZERO; self.all.len()]
+    }
+
+    fn parameters(&self) -> usize {
+        self.parameters
+    }
+
     fn rhs(&self, t: Lanes, u: &Self::State, p: &[Lanes], du: &mut Self::State) {
         let mut values = Vec::new();
-        for (equation, du) in self.equations.iter().zip(du) {
+        for (equation, du) in self.all.iter().zip(du) {
             values.clear();
             values.extend(equation.variables.iter().map(|variable| match variable {
                 Variable::Time => t,
@@ -318,7 +436,7 @@ impl FromStr for Lanes {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Ensemble, Method, Tolerance, families, solve};
+    use crate::{Tolerance, families};
 
     const PENDULUM: &str = r#"
         state = ["x", "v"]
@@ -352,7 +470,7 @@ mod tests {
         let ensemble =
             |parameters| Ensemble { start: 0.0, times: &times, initial: &initial, parameters };
         for method in [Method::Rk4(50), Method::Tsit5(Tolerance::new(1e-9))] {
-            let found = solve(&system, &ensemble(&ours), method).unwrap();
+            let found = system.solve(&ensemble(&ours), method).unwrap();
             let expected = family.system.solve(&ensemble(&theirs), method).unwrap();
             for (found, expected) in found.states.iter().zip(&expected.states) {
                 assert!((found - expected).abs() < 1e-12, "{found} {expected}");
@@ -382,8 +500,8 @@ mod tests {
             let toml = format!("state = [\"x\"]\n[equations]\nx = \"{text}\"\n[initial]\nx = 0");
             let system = parse(&toml);
             let mut du = vec![Lanes::ZERO];
-            let system = system.unwrap();
-            system.rhs(Lanes::ZERO, &vec![Lanes::ZERO], &[], &mut du);
+            let Right::Equations(equations) = system.unwrap().right else { panic!("equations") };
+            equations.rhs(Lanes::ZERO, &vec![Lanes::ZERO], &[], &mut du);
             assert_eq!(du[0], Lanes::splat(expected), "{text}");
         }
     }
@@ -405,6 +523,7 @@ mod tests {
             ("b = [", "x = [", "x is there twice"),
             ("state = [", "stat = [", "unknown field `stat`"),
             ("[\"x\", \"v\"]", "[]", "no component"),
+            ("[equations]", "[program]\ncommand = [\"a\"]\n[equations]", "one of them is needed"),
             ("[\"x\", \"v\"]", "[\"x\", \"v\", \"2\"]", "\"2\" is no name"),
         ] {
             assert!(PENDULUM.contains(from), "{from}");

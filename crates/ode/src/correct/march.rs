@@ -1,10 +1,12 @@
 //! Coarse steps with their corrections, and what there is to learn of them.
 
 use pulp::{Arch, Simd, WithSimd};
-use rayon::prelude::*;
 
 use super::{Coarse, Corrected, Corrector, Demos, Fitted, Normal, Rule, shape::Room};
-use crate::{Dynamics, Ensemble, Error, LANES, Lanes, Result, Solution, Status};
+use crate::{
+    Dynamics, Ensemble, Error, LANES, Lanes, Result, Solution, Status,
+    dynamics::{Job, each},
+};
 
 /// Trajectories that a thread takes at a time.
 const PART: usize = 64;
@@ -26,7 +28,8 @@ impl Corrector {
     /// Solves an ensemble coarsely and corrects each step.
     ///
     /// # Errors
-    /// If the ensemble does not fit the system, or its times are not those of the coarse steps.
+    /// If the ensemble does not fit the system, its times are not those of the coarse steps, or the
+    /// system cannot be evaluated.
     pub fn apply(&self, system: &dyn Dynamics, ensemble: &Ensemble<'_>) -> Result<Corrected> {
         let dimension = system.dimension();
         let n = ensemble.check(dimension, system.parameters())?;
@@ -55,38 +58,43 @@ impl Corrector {
         let Corrected { solution, doubt } = &mut corrected;
         let parts = solution
             .states
-            .par_chunks_mut((PART * times * dimension).max(1))
-            .zip(doubt.par_chunks_mut(PART * times))
-            .zip(solution.status.par_chunks_mut(PART))
-            .zip(solution.end.par_chunks_mut(PART))
-            .zip(solution.last.par_chunks_mut((PART * dimension).max(1)))
-            .zip(solution.evaluations.par_chunks_mut(PART));
-        parts.enumerate().for_each(
-            |(part, (((((states, doubt), status), end), last), evaluations))| {
+            .chunks_mut((PART * times * dimension).max(1))
+            .zip(doubt.chunks_mut(PART * times))
+            .zip(solution.status.chunks_mut(PART))
+            .zip(solution.end.chunks_mut(PART))
+            .zip(solution.last.chunks_mut((PART * dimension).max(1)))
+            .zip(solution.evaluations.chunks_mut(PART));
+        let jobs = parts.enumerate().map(
+            |(part, (((((states, doubt), status), end), last), evaluations))| -> Job<'_> {
                 let out = Out { first: part * PART, states, doubt, status, end, last, evaluations };
-                arch.dispatch(Along { system, corrector: self, ensemble, out });
+                Box::new(move |system| {
+                    arch.dispatch(Along { system, corrector: self, ensemble, out });
+                })
             },
         );
+        system.run(jobs.collect())?;
         Ok(corrected)
     }
 
     /// What a rule is to be fitted to along each demo.
+    ///
+    /// # Errors
+    /// If the system cannot be evaluated.
     pub(super) fn lessons(
         &self,
         system: &dyn Dynamics,
         demos: &Demos,
         rule: &Rule,
-    ) -> Vec<Lessons> {
+    ) -> Result<Vec<Lessons>> {
         let dimension = system.dimension();
         let n = demos.states.len() / ((demos.grid.steps + 1) * dimension);
-        let groups = (0..n).step_by(LANES).collect::<Vec<_>>().into_par_iter();
         let arch = Arch::new();
-        groups
-            .flat_map_iter(|first| {
-                let count = LANES.min(n - first);
-                arch.dispatch(Watch { system, corrector: self, demos, rule, first, count })
-            })
-            .collect()
+        let groups = each(system, n.div_ceil(LANES), &|system, group| {
+            let first = group * LANES;
+            let count = LANES.min(n - first);
+            arch.dispatch(Watch { system, corrector: self, demos, rule, first, count })
+        })?;
+        Ok(groups.into_iter().flatten().collect())
     }
 }
 
@@ -131,6 +139,7 @@ impl WithSimd for Along<'_> {
         let mut slopes = vec![Lanes::ZERO; (history + 1) * stages * d];
         let mut fine = Divided { system, coarse, slopes: vec![Lanes::ZERO; stages * d] };
         let mut divided = u.clone();
+        let mut fine_p = p.clone();
         let (mut room, mut other) = (Room::default(), Room::default());
         for group in (0..out.status.len()).step_by(LANES) {
             let count = LANES.min(out.status.len() - group);
@@ -174,7 +183,12 @@ impl WithSimd for Along<'_> {
                 }
                 if is_divided[..count].contains(&true) {
                     divided.copy_from_slice(&u);
-                    fine.step(t, parts, &mut divided, &p);
+                    fine_p.copy_from_slice(&p);
+                    // Those that are not divided are not evaluated either.
+                    for lanes in divided.iter_mut().chain(&mut fine_p) {
+                        copy_over(lanes, |lane| lane >= count || !is_divided[lane]);
+                    }
+                    fine.step(t, parts, &mut divided, &fine_p);
                     for (plain, divided) in plain.iter_mut().zip(&divided) {
                         *plain = divided.select(is_divided, *plain);
                     }
@@ -274,6 +288,7 @@ impl WithSimd for Watch<'_> {
             for lane in 0..count {
                 u.iter_mut().zip(state(lane, index)).for_each(|(u, x)| u.0[lane] = *x);
             }
+            u.iter_mut().for_each(|lanes| copy_over(lanes, |lane| lane >= count));
             slopes.rotate_right(stages * d);
             let at = [grid.time(index), grid.step];
             let present = &mut slopes[..stages * d];
@@ -297,10 +312,21 @@ impl WithSimd for Watch<'_> {
     }
 }
 
-/// Puts rows into lanes.
+/// Puts rows into lanes; those that are left are copies of another.
 fn load(rows: &[f64], first: usize, count: usize, into: &mut [Lanes]) {
     let width = into.len();
     for (lane, row) in (0..count).map(|lane| (lane, &rows[(first + lane) * width..][..width])) {
         into.iter_mut().zip(row).for_each(|(lanes, value)| lanes.0[lane] = *value);
+    }
+    into.iter_mut().for_each(|lanes| copy_over(lanes, |lane| lane >= count));
+}
+
+/// Makes idle lanes copies of the first of the others, which a system that is asked only once for equal
+/// ones evaluates for nothing.
+fn copy_over(lanes: &mut Lanes, idle: impl Fn(usize) -> bool) {
+    if let Some(busy) = (0..LANES).find(|lane| !idle(*lane)) {
+        let value = lanes.0[busy];
+        let idle = lanes.0.iter_mut().enumerate().filter(|(lane, _)| idle(*lane));
+        idle.for_each(|(_, lane)| *lane = value);
     }
 }

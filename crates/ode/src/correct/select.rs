@@ -1,12 +1,10 @@
 //! Which corrector serves best.
 
-use rayon::prelude::*;
-
 use super::{
     Coarse, Corrector, Demos, Fitted, Lessons, Normal, Rule, Shape,
     fit::{Fits, RIDGES},
 };
-use crate::{Dynamics, Ensemble, Error, Result};
+use crate::{Dynamics, Ensemble, Error, Result, dynamics::each};
 
 /// What is tried, the simplest first.
 const SHAPES: [Shape; 12] = {
@@ -65,7 +63,8 @@ struct Tried {
 /// need, [`Coarse::finest`] at most. With one demo, its first half teaches and all of it is the trial.
 ///
 /// # Errors
-/// If there is no demo, or they do not fit the system or the coarse step.
+/// If there is no demo, they do not fit the system or the coarse step, or the system cannot be
+/// evaluated.
 pub fn learn(system: &dyn Dynamics, demos: &Demos, coarse: Coarse) -> Result<Learned> {
     let (d, width) = (system.dimension(), system.parameters());
     let row = (demos.grid.steps + 1) * d;
@@ -84,10 +83,8 @@ pub fn learn(system: &dyn Dynamics, demos: &Demos, coarse: Coarse) -> Result<Lea
     let plain = Corrector::plain(coarse, normal);
     let all: Vec<usize> = (0..n).collect();
     let coarse_error = error(system, &plain, demos, &all)?;
-    let tried: Vec<Option<Tried>> = (0..SHAPES.len())
-        .into_par_iter()
-        .map(|shape| attempt(system, &plain, demos, shape))
-        .collect::<Result<_>>()?;
+    let tried = each(system, SHAPES.len(), &|system, shape| attempt(system, &plain, demos, shape))?;
+    let tried: Vec<Option<Tried>> = tried.into_iter().collect::<Result<_>>()?;
     let none = Tried { shape: usize::MAX, ridge: 0.0, error: coarse_error };
     let mut order = vec![none];
     for tried in tried.into_iter().flatten() {
@@ -108,15 +105,23 @@ pub fn learn(system: &dyn Dynamics, demos: &Demos, coarse: Coarse) -> Result<Lea
         others.min_by(|a, b| a.error.total_cmp(&b.error))
     };
     let fitted = |tried: &Tried| {
-        let rule = rule(&plain, shape(tried)?)?;
-        let lessons = plain.lessons(system, demos, &rule);
-        let fits = fits(&rule, d, lessons.iter())?;
-        let fitted = Fitted { shares: shares(&fits, tried.ridge)?, rule };
-        let sums = lessons.iter().map(|of| fitted.sums(&of.numbers)).collect::<Vec<_>>();
-        Some((fitted, sums))
+        let Some(rule) = shape(tried).and_then(|shape| rule(&plain, shape)) else {
+            return Ok(None);
+        };
+        let lessons = plain.lessons(system, demos, &rule)?;
+        let fits = fits(&rule, d, lessons.iter());
+        let shares = fits.and_then(|fits| shares(&fits, tried.ridge));
+        Ok(shares.map(|shares| {
+            let fitted = Fitted { shares, rule };
+            let sums = lessons.iter().map(|of| fitted.sums(&of.numbers)).collect::<Vec<_>>();
+            (fitted, sums)
+        }))
     };
-    let first = fitted(&best);
-    let second = second(true).or_else(|| second(false)).and_then(fitted);
+    let first = fitted(&best)?;
+    let second = match second(true).or_else(|| second(false)) {
+        Some(second) => fitted(second)?,
+        None => None,
+    };
     let apart = match (&first, &second) {
         (Some((_, first)), Some((_, second))) => apart(first, second, &plain.normal),
         _ => vec![f64::INFINITY; d],
@@ -149,7 +154,7 @@ fn attempt(
 ) -> Result<Option<Tried>> {
     let Some(rule) = rule(plain, SHAPES[number]) else { return Ok(None) };
     let d = plain.normal.states.len();
-    let mut lessons = plain.lessons(system, demos, &rule);
+    let mut lessons = plain.lessons(system, demos, &rule)?;
     let folds = FOLDS.min(lessons.len());
     if let [only] = &mut lessons[..] {
         let half = only.lacks.len() / d / 2;

@@ -266,7 +266,8 @@ impl<S: System> Filled<S> {
     /// Empties a lane.
     fn finish<P: Pair<S>>(&mut self, work: &mut Work<'_>, lane: usize, status: Status) {
         // Two for the first step.
-        let evaluations = 2 + self.steps[lane] * P::COST + self.dense[lane] * P::DENSE_COST;
+        let steps = self.steps[lane] * P::cost(work.dimension);
+        let evaluations = 2 + steps + self.dense[lane] * P::DENSE_COST;
         work.finish(self.trajectories[lane], status, evaluations);
         self.runs[lane] = false;
         self.wanted.0[lane] = f64::INFINITY;

@@ -242,8 +242,11 @@ impl<T: State> Dop853<T> {
 
 impl<S: System> Pair<S> for Dop853<S::State> {
     const ORDER: f64 = 8.0;
-    const COST: u64 = 12;
     const DENSE_COST: u64 = 3;
+
+    fn cost(_: usize) -> u64 {
+        12
+    }
 
     fn new(system: &S) -> Self {
         let zero = system.zero();

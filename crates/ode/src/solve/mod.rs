@@ -4,14 +4,16 @@ mod adaptive;
 mod control;
 mod dop853;
 mod fixed;
+mod linear;
 mod pair;
+mod rodas5p;
 mod tsit5;
 mod waiting;
 mod work;
 
 use pulp::{Arch, Simd, WithSimd};
 
-use self::{adaptive::adaptive, dop853::Dop853, fixed::fixed, tsit5::Tsit5};
+use self::{adaptive::adaptive, dop853::Dop853, fixed::fixed, rodas5p::Rodas5p, tsit5::Tsit5};
 pub(crate) use self::{
     fixed::{Euler, Explicit, Heun, Rk4, slopes, step},
     work::Work,
@@ -32,6 +34,10 @@ pub enum Method {
     /// The pair of order 8 of Dormand and Prince, with errors of orders 5 and 3 (Hairer, Nørsett &
     /// Wanner, *Solving Ordinary Differential Equations I*, 1993).
     Dop853(Tolerance),
+    /// Steinebach's Rosenbrock method Rodas5P of orders 5 and 4 (2023), for stiff systems of few
+    /// components: each step evaluates the right-hand side `d + 10` times, as its Jacobian is made of
+    /// differences.
+    Rodas5p(Tolerance),
 }
 
 /// The methods with equal steps.
@@ -94,6 +100,7 @@ impl Method {
         match self {
             Self::Tsit5(tolerance) => Self::Tsit5(tighter(tolerance)),
             Self::Dop853(tolerance) => Self::Dop853(tighter(tolerance)),
+            Self::Rodas5p(tolerance) => Self::Rodas5p(tighter(tolerance)),
             Self::Euler(_) | Self::Heun(_) | Self::Rk4(_) => self,
         }
     }
@@ -106,7 +113,8 @@ impl Method {
             }
             Self::Euler(_) | Self::Heun(_) | Self::Rk4(_) => Ok(()),
             Self::Tsit5(Tolerance { relative, absolute, .. })
-            | Self::Dop853(Tolerance { relative, absolute, .. }) => {
+            | Self::Dop853(Tolerance { relative, absolute, .. })
+            | Self::Rodas5p(Tolerance { relative, absolute, .. }) => {
                 let sums = relative + absolute;
                 match relative >= 0.0 && absolute >= 0.0 && sums > 0.0 && sums.is_finite() {
                     true => Ok(()),
@@ -163,6 +171,9 @@ impl<S: System> WithSimd for Part<'_, S> {
             }
             Method::Dop853(exact) => {
                 adaptive::<V, S, Dop853<S::State>>(simd, system, exact, &mut work);
+            }
+            Method::Rodas5p(exact) => {
+                adaptive::<V, S, Rodas5p<S::State>>(simd, system, exact, &mut work);
             }
         }
     }

@@ -12,10 +12,12 @@ pub(super) type Row = &'static [(usize, f64)];
 pub(super) trait Pair<S: System> {
     /// The power of the step that its error grows with.
     const ORDER: f64;
-    /// Evaluations of a step, but for the first stage, which is the last of the step before.
-    const COST: u64;
     /// Evaluations for the states between the ends.
     const DENSE_COST: u64;
+
+    /// Evaluations of a step, but for the first stage where that is the last of the step before, for a
+    /// system of so many components.
+    fn cost(dimension: usize) -> u64;
 
     fn new(system: &S) -> Self;
 

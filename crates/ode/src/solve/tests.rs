@@ -62,12 +62,13 @@ impl System for Powers {
     }
 }
 
-const EVERY: [fn(usize) -> Method; 5] = [
+const EVERY: [fn(usize) -> Method; 6] = [
     Method::Euler,
     Method::Heun,
     Method::Rk4,
     |_| Method::Tsit5(Tolerance { relative: 1e-9, absolute: 1e-12, max_steps: 100_000 }),
     |_| Method::Dop853(Tolerance { relative: 1e-9, absolute: 1e-12, max_steps: 100_000 }),
+    |_| Method::Rodas5p(Tolerance { relative: 1e-9, absolute: 1e-12, max_steps: 100_000 }),
 ];
 
 /// [`Turning`] without its events.
@@ -116,8 +117,8 @@ fn equal_steps_converge_with_the_order_of_their_method() {
 #[test]
 fn pairs_converge_with_their_order_at_all_times() {
     let times: Vec<f64> = (1..=5000).map(|i| f64::from(i) * 0.0201).collect();
-    let pairs: [fn(Tolerance) -> Method; 2] = [Method::Tsit5, Method::Dop853];
-    for (method, order) in pairs.into_iter().zip([5.0, 8.0]) {
+    let pairs: [fn(Tolerance) -> Method; 3] = [Method::Tsit5, Method::Dop853, Method::Rodas5p];
+    for (method, order) in pairs.into_iter().zip([5.0, 8.0, 5.0]) {
         let point = |error: f64| turning_error(method(Tolerance::new(error)), &times);
         let ([rough, few], [exact, many]) = (point(1e-6), point(1e-10));
         let found = (rough / exact).log2() / (many / few).log2();

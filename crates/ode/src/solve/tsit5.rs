@@ -77,8 +77,11 @@ impl<T: State> Tsit5<T> {
 
 impl<S: System> Pair<S> for Tsit5<S::State> {
     const ORDER: f64 = 5.0;
-    const COST: u64 = 6;
     const DENSE_COST: u64 = 0;
+
+    fn cost(_: usize) -> u64 {
+        6
+    }
 
     fn new(system: &S) -> Self {
         let zero = system.zero();

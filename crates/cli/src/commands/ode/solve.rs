@@ -17,10 +17,11 @@ use crate::{interrupt::Interrupt, output, progress};
 pub struct Args {
     #[command(flatten)]
     problem: ProblemArgs,
-    /// tsit5, dop853, or euler, heun or rk4 with the number of steps between two times, as rk4:4
+    /// tsit5, dop853, rodas5p (for stiff systems), or euler, heun or rk4 with the number of steps
+    /// between two times, as rk4:4
     #[arg(long, value_name = "METHOD", default_value = "tsit5")]
     method: String,
-    /// Error of a step that tsit5 and dop853 allow, relative to the state and besides
+    /// Error of a step that tsit5, dop853 and rodas5p allow, relative to the state and besides
     #[arg(long, value_name = "X", default_value_t = 1e-6)]
     tol: f64,
     #[command(flatten)]
@@ -37,10 +38,11 @@ pub fn method(text: &str, tolerance: Tolerance) -> anyhow::Result<Method> {
     Ok(match (name, steps) {
         ("tsit5", _) if adaptive => Method::Tsit5(tolerance),
         ("dop853", _) if adaptive => Method::Dop853(tolerance),
+        ("rodas5p", _) if adaptive => Method::Rodas5p(tolerance),
         ("euler", Some(steps)) => Method::Euler(steps),
         ("heun", Some(steps)) => Method::Heun(steps),
         ("rk4", Some(steps)) => Method::Rk4(steps),
-        _ => bail!("{text}: expected tsit5, dop853, euler:N, heun:N or rk4:N"),
+        _ => bail!("{text}: expected tsit5, dop853, rodas5p, euler:N, heun:N or rk4:N"),
     })
 }
 
