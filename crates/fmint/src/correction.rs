@@ -27,6 +27,9 @@ pub struct InContext {
     normal: Normal,
     /// Coarse steps from the first time to the last.
     steps: usize,
+    /// The share of each component's correction that is added, `[d]`: the one that served best along
+    /// demos that were not shown. Where a model knows nothing it is 0.
+    shares: Vec<f64>,
 }
 
 impl InContext {
@@ -78,29 +81,35 @@ impl InContext {
         let half: Vec<usize> = shown.iter().copied().step_by(2).collect();
         let half = if half.len() < shown.len() { Some(read(&half)?) } else { None };
         let normal = Normal::new(&demos.states, d, &demos.parameters, p);
-        let own = Self {
+        let mut own = Self {
             model: model.clone(),
             prompt,
             half,
             coarse,
             normal: normal.clone(),
             steps: demos.grid.steps,
+            shares: vec![1.0; d],
         };
         let tried = if others.is_empty() { shown } else { others };
-        let members = members.select(tried, d, p);
-        let corrected = own.apply(system, &members.ensemble(times[0], &times[1..]))?;
-        let (coarse_states, _) = lacking(tried);
-        let fine = |i: usize| &demos.states[tried[i] * row + d..][..row - d];
-        let error = |found: &dyn Fn(usize) -> Vec<f64>| {
-            let errors = (0..tried.len())
-                .flat_map(|i| normal.errors(&found(i), fine(i)).collect::<Vec<f64>>());
-            let squares: Vec<f64> = errors.map(|error| error * error).collect();
-            (squares.iter().sum::<f64>() / squares.len().max(1) as f64).sqrt()
+        let (coarse_states, lacked) = lacking(tried);
+        let given = own.prompt.errors(model, &coarse_states)?;
+        own.shares = (0..d)
+            .map(|c| {
+                let pairs = || given.iter().zip(&lacked).skip(c).step_by(d);
+                let along: f64 = pairs().map(|(given, lacked)| given * lacked).sum();
+                let size: f64 = pairs().map(|(given, _)| given * given).sum();
+                if size > 0.0 { (along / size).clamp(0.0, 1.0) } else { 0.0 }
+            })
+            .collect();
+        let error = |apart: &dyn Fn(usize) -> f64| {
+            let apart: Vec<f64> = (0..lacked.len()).map(apart).collect();
+            let none = vec![0.0; apart.len()];
+            let errors: Vec<f64> = normal.errors(&apart, &none).collect();
+            (errors.iter().map(|error| error * error).sum::<f64>() / errors.len() as f64).sqrt()
         };
-        let corrected = corrected.solution.states;
         Ok(Taught {
-            error: error(&|i| corrected[i * (row - d)..][..row - d].to_vec()),
-            coarse_error: error(&|i| coarse_states[i * row + d..][..row - d].to_vec()),
+            error: error(&|i| lacked[i] - own.shares[i % d] * given[i]),
+            coarse_error: error(&|i| lacked[i]),
             correction: Arc::new(own),
             normal,
             coarse,
@@ -130,11 +139,14 @@ impl Correction for InContext {
                 .map_err(|error| OdeError::Correction(error.to_string()))
         };
         let (all, half) = (errors(&self.prompt)?, self.half.as_ref().map(errors).transpose()?);
-        // With a single demo nothing tells its doubt but the size of what it adds.
-        let apart: Vec<f64> = match &half {
-            Some(half) => all.iter().zip(half).map(|(a, b)| a - b).collect(),
-            None => all.clone(),
-        };
+        // What half of the demos say otherwise, and what is not added of what all say. With a single
+        // demo nothing tells the doubt but the size of what is added.
+        let apart = all.iter().enumerate().map(|(i, all)| {
+            let share = self.shares[i % d];
+            let other = half.as_ref().map_or(0.0, |half| half[i]);
+            share * (all - other).abs() + (1.0 - share) * all.abs()
+        });
+        let apart: Vec<f64> = apart.collect();
         let none = vec![0.0; apart.len()];
         let apart: Vec<f64> = self.normal.errors(&apart, &none).collect();
         let doubt = apart.chunks(m).flat_map(|apart| {
@@ -144,7 +156,9 @@ impl Correction for InContext {
             })
         });
         let doubt = doubt.collect();
-        solution.states.iter_mut().zip(&all).for_each(|(state, error)| *state += error);
+        for (i, (state, error)) in solution.states.iter_mut().zip(&all).enumerate() {
+            *state += self.shares[i % d] * error;
+        }
         for (last, row) in solution.last.chunks_mut(d).zip(solution.states.chunks(m * d)) {
             last.copy_from_slice(&row[(m - 1) * d..]);
         }

@@ -13,7 +13,7 @@ use std::{
 use quintet_ode::{
     Dynamics, Ensemble, Grid, Lanes, Method, Program, Scheme, Status, System, TextSystem,
     Tolerance,
-    correct::{Settings, Ways, choose},
+    correct::{Settings, Teach, Ways, choose, compile},
     program, solve,
 };
 
@@ -240,7 +240,8 @@ fn corrected_alike() -> Checked {
     let settings = Settings { demos: 8, held: 20, ..Settings::default() };
     let started = Instant::now();
     let chosen = |system: &dyn Dynamics| {
-        let choice = choose(system, (&ranges, grid), 1e-3, Ways::Substeps(1), settings)?;
+        let ways = (Ways::Substeps(1), &compile as Teach<'_>);
+        let choice = choose(system, (&ranges, grid), 1e-3, ways, settings)?;
         let compiled = choice.compiled.ok_or("no corrector")?;
         let members = ranges.draw(3, 0..300);
         let fallback = Some((choice.solver, 1e-3));

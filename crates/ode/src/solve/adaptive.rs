@@ -163,9 +163,9 @@ impl<S: System> Filled<S> {
         let taken: [bool; LANES] = each(|lane| self.runs[lane] & (error.0[lane] <= 1.0));
         let inside: [bool; LANES] =
             each(|lane| taken[lane] & (watched | (self.wanted.0[lane] < to.0[lane])));
-        for lane in 0..LANES {
+        for (lane, inside) in inside.iter().enumerate() {
             self.steps[lane] += 1;
-            self.dense[lane] += u64::from(inside[lane]);
+            self.dense[lane] += u64::from(*inside);
         }
         let between = any(&inside);
         if between {
@@ -206,7 +206,9 @@ impl<S: System> Filled<S> {
         let done: [bool; LANES] = each(|lane| taken[lane] & (self.wanted.0[lane] == f64::INFINITY));
         let stuck: [bool; LANES] = each(|lane| {
             let least = SMALLEST * self.t.0[lane].abs() + f64::MIN_POSITIVE;
-            !taken[lane] & !(h.0[lane] * SHORTER > least)
+            // Also where the step is no number.
+            let shortens = h.0[lane] * SHORTER > least;
+            !taken[lane] & !shortens
         });
         let over: [bool; LANES] = each(|lane| {
             let late = self.steps[lane] >= tolerance.max_steps;

@@ -11,9 +11,9 @@ const LEAST_BEFORE: f64 = -13.287_712_379_549_449;
 /// What the step is multiplied by that the error would allow: 0.9.
 const SAFETY: f64 = -0.152_003_093_445_049_97;
 /// Least ratio of two steps: 0.2.
-const LEAST: f64 = -2.321_928_094_887_362_3;
+const LEAST: f64 = 1.0 - std::f64::consts::LOG2_10;
 /// Greatest ratio of two steps: 10.
-const GREATEST: f64 = 3.321_928_094_887_362_3;
+const GREATEST: f64 = std::f64::consts::LOG2_10;
 
 /// A proportional and integral controller (Hairer & Wanner, *Solving Ordinary Differential Equations
 /// II*, section IV.2) for each lane.
