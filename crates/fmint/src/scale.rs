@@ -25,7 +25,7 @@ impl Scale {
             values.iter().skip(c).step_by(d).copied().collect()
         };
         let each = |f: &dyn Fn(usize) -> f64| (0..d).map(f).collect::<Vec<f64>>();
-        let middle = each(&|c| mean(column(coarse, c).into_iter()));
+        let middle = each(&|c| mean(&column(coarse, c)));
         let spread = each(&|c| {
             let deviations = column(coarse, c).into_iter().map(|value| value - middle[c]);
             usable(rms(deviations), middle[c].abs())
@@ -41,21 +41,17 @@ impl Scale {
     }
 }
 
-/// A spread to divide by: 1 where there is none.
-fn usable(spread: f64, size: f64) -> f64 {
+/// A spread of values of this size, to divide by: 1 where there is none.
+pub(crate) fn usable(spread: f64, size: f64) -> f64 {
     if spread > ROUNDING * size && spread.is_normal() { spread } else { 1.0 }
 }
 
-fn mean(values: impl ExactSizeIterator<Item = f64>) -> f64 {
-    let n = values.len() as f64;
-    values.sum::<f64>() / n
+pub(crate) fn mean(values: &[f64]) -> f64 {
+    values.iter().sum::<f64>() / values.len() as f64
 }
 
-fn rms(values: impl Iterator<Item = f64>) -> f64 {
-    let (mut sum, mut n) = (0.0, 0.0);
-    for value in values {
-        sum += value * value;
-        n += 1.0;
-    }
+/// Root mean square.
+pub(crate) fn rms(values: impl Iterator<Item = f64>) -> f64 {
+    let (sum, n) = values.fold((0.0, 0.0), |(sum, n), value| (sum + value * value, n + 1.0));
     (sum / n).sqrt()
 }

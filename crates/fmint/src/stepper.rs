@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     Error, Result,
     model::{WEIGHTS, read_config, save},
+    scale::{mean, rms, usable},
 };
 
 /// What the network is to a step.
@@ -100,11 +101,11 @@ impl StepperConfig {
         };
         let added = self.added(&pairs);
         let middle = each(&|c| mean(&column(&pairs.before, c)));
-        let off = |c: usize| -> Vec<f64> {
-            column(&pairs.before, c).into_iter().map(|u| u - middle[c]).collect()
-        };
-        let spread = each(&|c| rms(&off(c)));
-        let step = each(&|c| rms(&column(&added, c)));
+        let spread = each(&|c| {
+            let deviations = column(&pairs.before, c).into_iter().map(|value| value - middle[c]);
+            usable(rms(deviations), middle[c].abs())
+        });
+        let step = each(&|c| usable(rms(column(&added, c).into_iter()), 0.0));
         Ok(Self { units: Units { middle, spread, step }, ..self.clone() })
     }
 
@@ -168,6 +169,10 @@ impl Stepper {
         let width = config.width;
         if width == 0 || width > 1 << 16 {
             return Err(Error::Config(format!("width is {width}; 1 to 65536 are possible")));
+        }
+        let Units { middle, spread, step } = &config.units;
+        if [middle, spread, step].iter().any(|of| of.len() != d) {
+            return Err(Error::Config(format!("units: expected {d} numbers of each kind")));
         }
         let sizes = match config.baseline {
             Role::Neurvec => vec![d, width, d],
@@ -313,14 +318,4 @@ fn rational(x: Tensor<2>, numerator: Tensor<1>, denominator: Tensor<1>) -> Tenso
 
 fn in_units(values: &[f64], unit: impl Fn(f64, usize) -> f64, d: usize) -> Vec<f32> {
     values.iter().enumerate().map(|(i, value)| unit(*value, i % d) as f32).collect()
-}
-
-fn mean(values: &[f64]) -> f64 {
-    values.iter().sum::<f64>() / values.len() as f64
-}
-
-/// Root mean square, 1 if there is none to divide by.
-fn rms(values: &[f64]) -> f64 {
-    let rms = (values.iter().map(|value| value * value).sum::<f64>() / values.len() as f64).sqrt();
-    if rms.is_normal() { rms } else { 1.0 }
 }
