@@ -7,7 +7,7 @@ use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Config, Result, Scale,
+    Config, Error, Result, Scale,
     model::ids,
     prompt::answers,
     tokens::{Kind, Trajectory},
@@ -86,6 +86,10 @@ impl Draw {
             let finite = |task: &Task| task.errors().iter().all(|error| error.is_finite());
             tasks.extend(draw.draw(0..1)?.into_iter().filter(finite));
         }
+        if tasks.len() < size {
+            let what = "tasks of finite numbers; draw shorter strides";
+            return Err(Error::Shape { what, found: tasks.len(), expected: size.to_string() });
+        }
         Ok(tasks)
     }
 }
@@ -114,16 +118,13 @@ impl Batch {
         for task in tasks {
             let errors = task.errors();
             let d = task.dimension;
-            let rows = |values: &'_ [f64], row: usize, pair: usize| -> std::ops::Range<usize> {
-                debug_assert!((pair + 1) * row <= values.len());
-                pair * row..(pair + 1) * row
-            };
+            let rows = |row: usize, pair: usize| pair * row..(pair + 1) * row;
             let shown = rng.random_range(1..pairs);
             let scale =
                 Scale::new(&task.coarse[..shown * (m + 1) * d], &errors[..shown * m * d], m + 1, d);
             for &part in &parts {
-                let coarse = &task.coarse[rows(&task.coarse, (m + 1) * d, part.pair)];
-                let errors = &errors[rows(&errors, m * d, part.pair)];
+                let coarse = &task.coarse[rows((m + 1) * d, part.pair)];
+                let errors = &errors[rows(m * d, part.pair)];
                 let answer = answers(config.answer, coarse, errors, d);
                 let trajectory = Trajectory { coarse, answer: Some(&answer) };
                 config.write(part, trajectory, (&task.times, &scale), &mut features);

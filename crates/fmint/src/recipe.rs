@@ -176,7 +176,19 @@ impl InContextRecipe {
             return Err(format!("draw.shifted is {shifted}; a share from 0 to 1"));
         }
         self.config.check().map_err(|error| error.to_string())?;
-        self.families().map(|_| ())
+        let mut tokens = Vec::new();
+        for family in self.families()? {
+            let groups = self.config.groups_of(family.info.initial.len());
+            tokens.push(groups.map_err(|error| format!("{}: {error}", family.info.name))?);
+        }
+        // A batch is a tensor.
+        match tokens.windows(2).all(|pair| pair[0] == pair[1]) {
+            true => Ok(()),
+            false => Err(format!(
+                "with {} components a token the families take different numbers of tokens",
+                self.config.components
+            )),
+        }
     }
 
     fn families(&self) -> std::result::Result<Vec<&'static Family>, String> {

@@ -368,9 +368,19 @@ fn training_lowers_the_error_of_new_tasks_and_resumes() {
     let (before, after) = (error(&fresh), error(&model));
     assert!(after < before / 4.0, "{before} to {after}");
 
-    std::fs::write(&path, text.replace("decay", "decoy")).unwrap();
+    for (from, to, said) in [
+        ("\"decay\"", "\"decoy\"", "no family 'decoy'; there are cooling"),
+        ("\"decay\"", "\"pendulum\"", "pendulum: components of a state: 2, expected at most 1"),
+        ("points = [8, 8]", "points = [8, 7]", "draw.points is [8, 7]"),
+    ] {
+        std::fs::write(&path, text.replace(from, to)).unwrap();
+        let error = Recipe::load(&path).unwrap_err().to_string();
+        assert!(error.contains(said), "{error}");
+    }
+    let mixed = text.replace("\"decay\"", "\"decay\", \"pendulum\"");
+    std::fs::write(&path, mixed.replace("groups = 1", "groups = 2")).unwrap();
     let error = Recipe::load(&path).unwrap_err().to_string();
-    assert!(error.contains("no family 'decoy'; there are cooling"), "{error}");
+    assert!(error.contains("different numbers of tokens"), "{error}");
 }
 
 #[test]

@@ -117,7 +117,9 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     let settings = Settings { n: tasks, demos, stride, protocol, points, seed };
     let data = format!("{tasks} systems of each family, {demos} demos each, {protocol}");
     let seconds = started.elapsed().as_secs_f64();
-    let receipt = Receipt::new("compiled", None, "cpu", data, settings, seconds, &scores)?;
+    let models: Vec<&str> =
+        ["compiled"].into_iter().chain(models.iter().map(Trained::name)).collect();
+    let receipt = Receipt::new(&models.join(", "), None, "cpu", data, settings, seconds, &scores)?;
     if let Some(path) = &args.out {
         atomic::write_json(path, &receipt)?;
     }
