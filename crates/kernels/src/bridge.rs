@@ -16,12 +16,15 @@ use burn_flex::{Flex, FlexTensor, Layout};
 pub(crate) type Tracked = FloatTensor<Autodiff<Flex>>;
 
 /// An operation on `N` tensors of `f32` with a backward pass written by hand.
-pub(crate) trait Kernel<const N: usize>: Clone + fmt::Debug + Send + 'static {
-    /// What the backward pass needs.
-    type Saved: Clone + fmt::Debug + Send + 'static;
-
+pub(crate) trait Kernel<const N: usize>: BackwardPass<N> {
     /// The output, and what to keep when a gradient will be asked for.
     fn forward(&self, inputs: [FlexTensor; N]) -> (FlexTensor, Self::Saved);
+}
+
+/// The backward pass of an operation.
+pub(crate) trait BackwardPass<const N: usize>: Clone + fmt::Debug + Send + 'static {
+    /// What the backward pass needs.
+    type Saved: Clone + fmt::Debug + Send + 'static;
 
     /// The gradients of the inputs that `wanted` names; others may be `None`.
     fn backward(
@@ -35,7 +38,7 @@ pub(crate) trait Kernel<const N: usize>: Clone + fmt::Debug + Send + 'static {
 #[derive(Debug)]
 struct Step<K>(K);
 
-impl<K: Kernel<N>, const N: usize> Backward<Flex, N> for Step<K> {
+impl<K: BackwardPass<N>, const N: usize> Backward<Flex, N> for Step<K> {
     type State = K::Saved;
 
     fn backward(self, ops: Ops<K::Saved, N>, grads: &mut Gradients, _: &mut Checkpointer) {
@@ -68,20 +71,28 @@ pub(crate) fn run<K: Kernel<N>, const N: usize, const D: usize>(
     kernel: K,
     inputs: [Tracked; N],
 ) -> Tensor<D> {
+    run_as(kernel.clone(), inputs, |inputs| kernel.forward(inputs))
+}
+
+/// As [`run`], with `forward` for the forward pass.
+pub(crate) fn run_as<K: BackwardPass<N>, const N: usize, const D: usize>(
+    kernel: K,
+    inputs: [Tracked; N],
+    forward: impl FnOnce([FlexTensor; N]) -> (FlexTensor, K::Saved),
+) -> Tensor<D> {
     let tracked = inputs.iter().any(Tracked::is_tracked);
     let nodes = inputs.each_ref().map(Tracked::node);
     let values = inputs.map(Tracked::into_primitive);
     if !tracked {
-        return Tensor::from_primitive::<Flex>(kernel.forward(values).0);
+        return Tensor::from_primitive::<Flex>(forward(values).0);
     }
-    let output =
-        match Step(kernel.clone()).prepare::<NoCheckpointing>(nodes).compute_bound().stateful() {
-            OpsKind::Tracked(prep) => {
-                let (output, saved) = kernel.forward(values);
-                prep.finish(saved, output)
-            }
-            OpsKind::UnTracked(prep) => prep.finish(kernel.forward(values).0),
-        };
+    let output = match Step(kernel).prepare::<NoCheckpointing>(nodes).compute_bound().stateful() {
+        OpsKind::Tracked(prep) => {
+            let (output, saved) = forward(values);
+            prep.finish(saved, output)
+        }
+        OpsKind::UnTracked(prep) => prep.finish(forward(values).0),
+    };
     Tensor::from_primitive::<Autodiff<Flex>>(output)
 }
 

@@ -21,8 +21,10 @@ pub use ops::{
     attention::attention,
     cross_entropy::{mean_cross_entropy, mean_cross_entropy_values},
     elementwise::{Pointwise, gated, pointwise},
+    embedding::embedding,
     linear::linear,
     norm::{layer_norm, rms_norm},
+    residual::{add_layer_norm, add_rms_norm},
     rope::rotate,
 };
 pub use precision::{has_fast_bf16, mixed_precision, unrounded};

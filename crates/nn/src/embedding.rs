@@ -1,6 +1,7 @@
 //! Token and position tables.
 
-use burn::{Int, Tensor, TensorData, module};
+use burn::{Int, Tensor, TensorData};
+use quintet_kernels::embedding;
 
 use crate::{Init, Param, Result, Vars};
 
@@ -24,7 +25,7 @@ impl Embedding {
     /// - output: `[b, t, d]`
     pub fn forward(&self, ids: Tensor<2, Int>) -> Tensor<3> {
         let Some(table) = self.weight.quantised() else {
-            return module::embedding(self.weight.tensor(), ids);
+            return embedding(self.weight.tensor(), ids);
         };
         let ([b, t], device) = (ids.dims(), ids.device());
         let ids: Vec<usize> = ids.into_data().iter::<i64>().map(|id| id as usize).collect();

@@ -1,7 +1,7 @@
 //! LayerNorm and RMSNorm over the last dimension.
 
 use burn::{DType, Tensor, module};
-use quintet_kernels::{layer_norm, rms_norm};
+use quintet_kernels::{add_layer_norm, add_rms_norm, layer_norm, rms_norm};
 
 use crate::{Init, Param, Result, Vars};
 
@@ -46,6 +46,23 @@ impl LayerNorm {
         };
         in_dtype(y, dtype)
     }
+
+    /// `x + y`, and what [`forward`](Self::forward) makes of it.
+    ///
+    /// # Shapes
+    /// - inputs and outputs: `[.., d]`
+    pub fn forward_sum<const D: usize>(&self, x: Tensor<D>, y: Tensor<D>) -> [Tensor<D>; 2] {
+        match &self.affine {
+            Some((weight, bias)) if x.dtype() == DType::F32 => {
+                let [weight, bias] = [weight, bias].map(|p| in_dtype(p.tensor(), DType::F32));
+                add_layer_norm(x, y, weight, bias, self.eps)
+            }
+            _ => {
+                let sum = x + y;
+                [sum.clone(), self.forward(sum)]
+            }
+        }
+    }
 }
 
 /// The same values in another number kind.
@@ -75,5 +92,19 @@ impl RmsNorm {
         let dtype = x.dtype();
         let weight = in_dtype(self.weight.tensor(), DType::F32);
         in_dtype(rms_norm(in_dtype(x, DType::F32), weight, self.eps), dtype)
+    }
+
+    /// `x + y`, and what [`forward`](Self::forward) makes of it.
+    ///
+    /// # Shapes
+    /// - inputs and outputs: `[.., d]`
+    pub fn forward_sum<const D: usize>(&self, x: Tensor<D>, y: Tensor<D>) -> [Tensor<D>; 2] {
+        if x.dtype() == DType::F32 {
+            let weight = in_dtype(self.weight.tensor(), DType::F32);
+            add_rms_norm(x, y, weight, self.eps)
+        } else {
+            let sum = x + y;
+            [sum.clone(), self.forward(sum)]
+        }
     }
 }

@@ -7,7 +7,7 @@ use burn_flex::FlexTensor;
 use rayon::prelude::*;
 
 use crate::{
-    bridge::{Kernel, permuted, run, tensor, tracked, values, written, written_both},
+    bridge::{BackwardPass, Kernel, permuted, run, tensor, tracked, values, written, written_both},
     gemm::{Finish, Matrix, Product, Shared, Target, multiply},
     lanes::{exp, max, sum, sum2, widest},
     ops::{heads::Heads, with_scratch},
@@ -234,8 +234,6 @@ impl Attention {
 }
 
 impl Kernel<3> for Attention {
-    type Saved = ([FlexTensor; 3], Arc<Vec<f32>>);
-
     fn forward(&self, inputs: [FlexTensor; 3]) -> (FlexTensor, Self::Saved) {
         let [query, key, value] = inputs.clone().map(Heads::new);
         let [b, h, t, k] = query.dims;
@@ -278,6 +276,10 @@ impl Kernel<3> for Attention {
         let out = unsafe { written(b * t * h * k, attend) };
         (tensor(out, [b, t, h * k].into()), (inputs, Arc::new(logs)))
     }
+}
+
+impl BackwardPass<3> for Attention {
+    type Saved = ([FlexTensor; 3], Arc<Vec<f32>>);
 
     fn backward(
         &self,

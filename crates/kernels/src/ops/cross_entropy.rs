@@ -9,7 +9,7 @@ use rayon::prelude::*;
 
 use super::linear::linear;
 use crate::{
-    bridge::{Kernel, run, tensor, tracked, values},
+    bridge::{BackwardPass, Kernel, run, tensor, tracked, values},
     gemm::{Finish, Matrix, Product, Target, multiply},
     lanes::{exp, max, sum, widest},
 };
@@ -91,9 +91,6 @@ widest! {
 }
 
 impl Kernel<2> for CrossEntropy {
-    /// Gradients of the mean.
-    type Saved = [Option<FlexTensor>; 2];
-
     fn forward(&self, [hidden, weight]: [FlexTensor; 2]) -> (FlexTensor, Self::Saved) {
         let [m, d] = hidden.shape().dims::<2>();
         let [classes, _] = weight.shape().dims::<2>();
@@ -131,6 +128,11 @@ impl Kernel<2> for CrossEntropy {
         let of_weight = of_weight.map(|values| tensor(values, weight.shape()));
         (tensor(vec![loss as f32], Shape::from([1])), [of_hidden, of_weight])
     }
+}
+
+impl BackwardPass<2> for CrossEntropy {
+    /// Gradients of the mean.
+    type Saved = [Option<FlexTensor>; 2];
 
     fn backward(
         &self,

@@ -7,7 +7,7 @@ use rayon::prelude::*;
 
 use super::{PIECE, for_pieces, piece};
 use crate::{
-    bridge::{Kernel, run, tensor, tracked, values, written, written_both},
+    bridge::{BackwardPass, Kernel, run, tensor, tracked, values, written, written_both},
     lanes::{normal, sigmoid, widest},
 };
 
@@ -162,8 +162,6 @@ widest! {
 struct Apply(Pointwise);
 
 impl Kernel<1> for Apply {
-    type Saved = FlexTensor;
-
     fn forward(&self, [x]: [FlexTensor; 1]) -> (FlexTensor, FlexTensor) {
         let values = values(&x);
         // SAFETY: every piece is set.
@@ -174,6 +172,10 @@ impl Kernel<1> for Apply {
         };
         (tensor(y, x.shape()), x.clone())
     }
+}
+
+impl BackwardPass<1> for Apply {
+    type Saved = FlexTensor;
 
     fn backward(&self, x: FlexTensor, dy: FlexTensor, _: [bool; 1]) -> [Option<FlexTensor>; 1] {
         let (x_values, dy) = (values(&x), values(&dy));
@@ -193,8 +195,6 @@ impl Kernel<1> for Apply {
 struct Gate(Pointwise);
 
 impl Kernel<2> for Gate {
-    type Saved = (FlexTensor, FlexTensor);
-
     fn forward(&self, [g, u]: [FlexTensor; 2]) -> (FlexTensor, Self::Saved) {
         let (g_values, u_values) = (values(&g), values(&u));
         // SAFETY: every piece is set.
@@ -207,6 +207,10 @@ impl Kernel<2> for Gate {
         };
         (tensor(y, g.shape()), (g.clone(), u.clone()))
     }
+}
+
+impl BackwardPass<2> for Gate {
+    type Saved = (FlexTensor, FlexTensor);
 
     fn backward(
         &self,

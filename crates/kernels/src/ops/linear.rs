@@ -6,7 +6,7 @@ use burn_flex::FlexTensor;
 
 use super::sum_of_rows;
 use crate::{
-    bridge::{Kernel, last_dim, run, tensor, tracked, values, written},
+    bridge::{BackwardPass, Kernel, last_dim, run, tensor, tracked, values, written},
     gemm::{Finish, Matrix, Product, Target, multiply},
 };
 
@@ -95,11 +95,13 @@ impl Linear {
 }
 
 impl Kernel<2> for Linear {
-    type Saved = (FlexTensor, FlexTensor);
-
     fn forward(&self, [x, weight]: [FlexTensor; 2]) -> (FlexTensor, Self::Saved) {
         (self.forward(&x, &weight, None), (x, weight))
     }
+}
+
+impl BackwardPass<2> for Linear {
+    type Saved = (FlexTensor, FlexTensor);
 
     fn backward(
         &self,
@@ -113,11 +115,13 @@ impl Kernel<2> for Linear {
 }
 
 impl Kernel<3> for Linear {
-    type Saved = (FlexTensor, FlexTensor);
-
     fn forward(&self, [x, weight, bias]: [FlexTensor; 3]) -> (FlexTensor, Self::Saved) {
         (self.forward(&x, &weight, Some(&bias)), (x, weight))
     }
+}
+
+impl BackwardPass<3> for Linear {
+    type Saved = (FlexTensor, FlexTensor);
 
     fn backward(
         &self,

@@ -3,9 +3,11 @@
 pub(crate) mod attention;
 pub(crate) mod cross_entropy;
 pub(crate) mod elementwise;
+pub(crate) mod embedding;
 mod heads;
 pub(crate) mod linear;
 pub(crate) mod norm;
+pub(crate) mod residual;
 pub(crate) mod rope;
 #[cfg(test)]
 mod tests;

@@ -7,7 +7,7 @@ use rayon::prelude::*;
 
 use super::{for_pieces, piece, rows_per_piece, sum_all};
 use crate::{
-    bridge::{Kernel, last_dim, run, tensor, tracked, values, written},
+    bridge::{BackwardPass, Kernel, last_dim, run, tensor, tracked, values, written},
     lanes::{sum, sum2, widest},
 };
 
@@ -46,10 +46,10 @@ pub fn rms_norm<const D: usize>(x: Tensor<D>, weight: Tensor<1>, eps: f64) -> Te
 }
 
 #[derive(Clone, Debug)]
-struct Norm {
-    eps: f32,
+pub(super) struct Norm {
+    pub eps: f32,
     /// Whether the mean is taken off.
-    centred: bool,
+    pub centred: bool,
 }
 
 /// The mean and one over the standard deviation of a row.
@@ -59,6 +59,30 @@ fn moments(row: &[f32], eps: f32, centred: bool) -> (f32, f32) {
     let mean = if centred { sum(row, |x| x) / d } else { 0.0 };
     let variance = sum(row, |x| (x - mean) * (x - mean)) / d;
     (mean, 1.0 / (variance + eps).sqrt())
+}
+
+/// The norm of a row, by epsilon and whether the mean is taken off.
+#[inline(always)]
+pub(super) fn norm_row(
+    norm: (f32, bool),
+    x: &[f32],
+    weight: &[f32],
+    bias: Option<&[f32]>,
+    y: &mut [f32],
+) {
+    let (mean, scale) = moments(x, norm.0, norm.1);
+    match bias {
+        Some(bias) => {
+            for (((y, x), w), b) in y.iter_mut().zip(x).zip(weight).zip(bias) {
+                *y = (x - mean) * scale * w + b;
+            }
+        }
+        None => {
+            for ((y, x), w) in y.iter_mut().zip(x).zip(weight) {
+                *y = (x - mean) * scale * w;
+            }
+        }
+    }
 }
 
 widest! {
@@ -71,19 +95,7 @@ widest! {
     ) {
         let d = weight.len();
         for (x, y) in x.chunks_exact(d).zip(y.chunks_exact_mut(d)) {
-            let (mean, scale) = moments(x, norm.0, norm.1);
-            match bias {
-                Some(bias) => {
-                    for (((y, x), w), b) in y.iter_mut().zip(x).zip(weight).zip(bias) {
-                        *y = (x - mean) * scale * w + b;
-                    }
-                }
-                None => {
-                    for ((y, x), w) in y.iter_mut().zip(x).zip(weight) {
-                        *y = (x - mean) * scale * w;
-                    }
-                }
-            }
+            norm_row(norm, x, weight, bias, y);
         }
     }
 }
@@ -170,11 +182,13 @@ impl Norm {
 }
 
 impl Kernel<3> for Norm {
-    type Saved = (FlexTensor, FlexTensor);
-
     fn forward(&self, [x, weight, bias]: [FlexTensor; 3]) -> (FlexTensor, Self::Saved) {
         (self.forward(&x, &weight, Some(&bias)), (x, weight))
     }
+}
+
+impl BackwardPass<3> for Norm {
+    type Saved = (FlexTensor, FlexTensor);
 
     fn backward(
         &self,
@@ -187,11 +201,13 @@ impl Kernel<3> for Norm {
 }
 
 impl Kernel<2> for Norm {
-    type Saved = (FlexTensor, FlexTensor);
-
     fn forward(&self, [x, weight]: [FlexTensor; 2]) -> (FlexTensor, Self::Saved) {
         (self.forward(&x, &weight, None), (x, weight))
     }
+}
+
+impl BackwardPass<2> for Norm {
+    type Saved = (FlexTensor, FlexTensor);
 
     fn backward(
         &self,

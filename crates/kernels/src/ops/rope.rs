@@ -5,7 +5,7 @@ use burn_flex::FlexTensor;
 
 use super::{for_pieces, heads::Heads, rows_per_piece};
 use crate::{
-    bridge::{Kernel, permuted, run, tracked, values, written},
+    bridge::{BackwardPass, Kernel, permuted, run, tracked, values, written},
     lanes::widest,
 };
 
@@ -80,11 +80,13 @@ impl Rotate {
 }
 
 impl Kernel<1> for Rotate {
-    type Saved = ();
-
     fn forward(&self, [x]: [FlexTensor; 1]) -> (FlexTensor, ()) {
         (self.turn(x, 1.0), ())
     }
+}
+
+impl BackwardPass<1> for Rotate {
+    type Saved = ();
 
     fn backward(&self, _: (), gradient: FlexTensor, _: [bool; 1]) -> [Option<FlexTensor>; 1] {
         [Some(self.turn(gradient, -1.0))]

@@ -10,8 +10,10 @@ use super::{
     attention::{attention, reference},
     cross_entropy::{self, mean_cross_entropy},
     elementwise::{Pointwise, gated, pointwise},
+    embedding::embedding,
     linear::linear,
     norm::{layer_norm, rms_norm},
+    residual::{add_layer_norm, add_rms_norm},
     rope::{self, rotate},
 };
 use crate::precision::{has_fast_bf16, mixed_precision};
@@ -204,6 +206,51 @@ fn norms_are_what_they_say() {
                 x / rms * w.unsqueeze() * b.unsqueeze()
             },
         );
+    }
+}
+
+#[test]
+fn sums_and_their_norms_are_those_of_two_steps() {
+    for [m, d] in [[1, 3], [7, 64], [300, 257]] {
+        for by_rows in [false, true] {
+            let bias = random([d]).require_grad();
+            // A view out of order too.
+            let turned = |y: Tensor<2>| if by_rows { y } else { y.reshape([d, m]).transpose() };
+            let both = |both: [Tensor<2>; 2]| Tensor::cat(both.into(), 0);
+            check(
+                ([m, d], [m, d], [d]),
+                2e-5,
+                |x, y, w| both(add_layer_norm(x, turned(y), w, bias.clone(), 1e-5)),
+                |x, y, w| {
+                    let sum = x + turned(y);
+                    both([sum.clone(), layer_norm(sum, w, bias.clone(), 1e-5)])
+                },
+            );
+            check(
+                ([m, d], [m, d], [d]),
+                2e-5,
+                |x, y, w| both(add_rms_norm(x, turned(y), w, 1e-5)),
+                |x, y, w| {
+                    let sum = x + turned(y);
+                    both([sum.clone(), rms_norm(sum, w, 1e-5)])
+                },
+            );
+        }
+    }
+}
+
+#[test]
+fn rows_looked_up_get_the_gradients_of_all_their_places() {
+    for ([count, d], [b, t]) in [([1, 1], [1, 1]), ([50, 7], [3, 40]), ([1000, 64], [2, 500])] {
+        let ids: Vec<i32> = (0..b * t).map(|i| (i * 7919 % count * 3 / 4) as i32).collect();
+        let ids = || Tensor::from_data(TensorData::new(ids.clone(), [b, t]), &device());
+        let table = random([count, d]).require_grad();
+        let (got, wanted) =
+            (embedding(table.clone(), ids()), module::embedding(table.clone(), ids()));
+        assert_close(got.clone(), wanted.clone(), 0.0, "value");
+        let (got, wanted) = (loss(got).backward(), loss(wanted).backward());
+        let (got, wanted) = (table.grad(&got).unwrap(), table.grad(&wanted).unwrap());
+        assert_close(got, wanted, 2e-6, "gradient");
     }
 }
 

@@ -126,9 +126,155 @@ mod vnni {
     }
 }
 
+#[cfg(target_arch = "aarch64")]
+pub(super) use neon::{Dot, Neon};
+
+#[cfg(target_arch = "aarch64")]
+mod neon {
+    use std::arch::{aarch64::*, asm};
+
+    use super::{Lanes, Plain};
+
+    /// Any 64-bit Arm.
+    pub(in crate::quant) struct Neon;
+
+    /// 64-bit Arm with products of bytes in hardware. Only used where `dotprod` was detected.
+    pub(in crate::quant) struct Dot;
+
+    /// Sums of the products of four neighbours each.
+    #[inline(always)]
+    fn widened(values: uint8x16_t, with: int8x16_t) -> int32x4_t {
+        // SAFETY: every 64-bit Arm has these instructions.
+        unsafe {
+            let low = vreinterpretq_s16_u16(vmovl_u8(vget_low_u8(values)));
+            let high = vreinterpretq_s16_u16(vmovl_high_u8(values));
+            let (with_low, with_high) = (vmovl_s8(vget_low_s8(with)), vmovl_high_s8(with));
+            let sums = vmull_s16(vget_low_s16(low), vget_low_s16(with_low));
+            let sums = vmlal_high_s16(sums, low, with_low);
+            let sums = vmlal_s16(sums, vget_low_s16(high), vget_low_s16(with_high));
+            vmlal_high_s16(sums, high, with_high)
+        }
+    }
+
+    /// As [`widened`], by `sdot`, which takes signed bytes only: 128 is taken off each value, and 128
+    /// times the other factor added again.
+    #[inline(always)]
+    fn dotted(values: uint8x16_t, with: int8x16_t) -> int32x4_t {
+        // SAFETY: `dotprod` was detected.
+        unsafe {
+            let less = vreinterpretq_s8_u8(veorq_u8(values, vdupq_n_u8(0x80)));
+            let (mut sums, mut others) = (vdupq_n_s32(0), vdupq_n_s32(0));
+            asm!(
+                "sdot {sums:v}.4s, {less:v}.16b, {with:v}.16b",
+                "sdot {others:v}.4s, {ones:v}.16b, {with:v}.16b",
+                sums = inout(vreg) sums,
+                others = inout(vreg) others,
+                less = in(vreg) less,
+                with = in(vreg) with,
+                ones = in(vreg) vdupq_n_s8(1),
+                options(pure, nomem, nostack, preserves_flags),
+            );
+            vaddq_s32(sums, vshlq_n_s32::<7>(others))
+        }
+    }
+
+    #[inline(always)]
+    fn add(
+        sums: float32x4_t,
+        values: &[u8; 32],
+        with: &[i8; 32],
+        scale: [f32; 2],
+        products: impl Fn(uint8x16_t, int8x16_t) -> int32x4_t,
+    ) -> float32x4_t {
+        // SAFETY: every 64-bit Arm has these instructions, and both arrays have 32 bytes.
+        unsafe {
+            let first = products(vld1q_u8(values.as_ptr()), vld1q_s8(with.as_ptr()));
+            let (values, with) = (values.as_ptr().add(16), with.as_ptr().add(16));
+            let second = products(vld1q_u8(values), vld1q_s8(with));
+            let sums = vfmaq_n_f32(sums, vcvtq_f32_s32(first), scale[0]);
+            vfmaq_n_f32(sums, vcvtq_f32_s32(second), scale[1])
+        }
+    }
+
+    macro_rules! arm {
+        ($lanes:ty, $products:expr) => {
+            impl Lanes for $lanes {
+                type Sums = float32x4_t;
+
+                #[inline(always)]
+                fn none() -> float32x4_t {
+                    // SAFETY: every 64-bit Arm has this instruction.
+                    unsafe { vdupq_n_f32(0.0) }
+                }
+
+                #[inline(always)]
+                fn add(
+                    sums: float32x4_t,
+                    values: &[u8; 32],
+                    with: &[i8; 32],
+                    scale: [f32; 2],
+                ) -> float32x4_t {
+                    add(sums, values, with, scale, $products)
+                }
+
+                #[inline(always)]
+                fn total(sums: float32x4_t) -> f32 {
+                    // SAFETY: every 64-bit Arm has this instruction.
+                    unsafe { vaddvq_f32(sums) }
+                }
+
+                #[inline(always)]
+                fn half(bits: u16) -> f32 {
+                    Plain::half(bits)
+                }
+
+                #[inline(always)]
+                fn prefetch(at: *const u8) {
+                    // SAFETY: a prefetch reads nothing that the program sees, from any address.
+                    unsafe {
+                        asm!(
+                            "prfm pldl1keep, [{at}]",
+                            at = in(reg) at,
+                            options(nostack, preserves_flags, readonly),
+                        );
+                    }
+                }
+            }
+        };
+    }
+
+    arm!(Neon, widened);
+    arm!(Dot, dotted);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Extremes too, which products of 16 bits would not hold.
+    #[cfg(target_arch = "aarch64")]
+    #[test]
+    fn arm_adds_as_any_processor_does() {
+        fn total<L: Lanes>(values: &[u8; 32], with: &[i8; 32]) -> f32 {
+            L::total(L::add(L::none(), values, with, [0.5, 2.0]))
+        }
+        let mixed = (
+            std::array::from_fn(|i| (i * 37 % 256) as u8),
+            std::array::from_fn(|i| (i * 91 % 255) as u8 as i8),
+        );
+        for (values, with) in [mixed, ([255; 32], [-127; 32]), ([255; 32], [127; 32])] {
+            let wanted = total::<Plain>(&values, &with);
+            assert_eq!(total::<Neon>(&values, &with), wanted);
+            if std::arch::is_aarch64_feature_detected!("dotprod") {
+                #[target_feature(enable = "dotprod")]
+                fn dot(values: &[u8; 32], with: &[i8; 32]) -> f32 {
+                    total::<Dot>(values, with)
+                }
+                // SAFETY: the feature was just detected.
+                assert_eq!(unsafe { dot(&values, &with) }, wanted);
+            }
+        }
+    }
 
     #[test]
     fn halves_are_exact() {

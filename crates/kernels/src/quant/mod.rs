@@ -25,7 +25,7 @@ use quintet_weights::Raw;
 use rayon::prelude::*;
 
 use crate::{
-    bridge::{Kernel, run, tensor, tracked, values, written},
+    bridge::{BackwardPass, Kernel, run, tensor, tracked, values, written},
     gemm::{
         Finish, Matrix, Product, Shared, multiply,
         tiles::{self, Left},
@@ -296,8 +296,6 @@ fn transposed(values: Vec<f32>, m: usize) -> Vec<f32> {
 struct Quantised(QuantMatrix);
 
 impl Kernel<1> for Quantised {
-    type Saved = ();
-
     fn forward(&self, [x]: [FlexTensor; 1]) -> (FlexTensor, ()) {
         let weight = &self.0;
         let x_values = values(&x);
@@ -310,6 +308,10 @@ impl Kernel<1> for Quantised {
         shape[last] = weight.rows;
         (tensor(y, shape), ())
     }
+}
+
+impl BackwardPass<1> for Quantised {
+    type Saved = ();
 
     fn backward(&self, _: (), gradient: FlexTensor, _: [bool; 1]) -> [Option<FlexTensor>; 1] {
         let weight = &self.0;

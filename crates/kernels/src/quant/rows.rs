@@ -5,6 +5,8 @@ use quintet_weights::DType;
 
 #[cfg(target_arch = "x86_64")]
 use super::lanes::Vnni;
+#[cfg(target_arch = "aarch64")]
+use super::lanes::{Dot, Neon};
 use super::{
     activations::{Activations, Row},
     formats::{Format, Q4_0, Q4_1, Q4K, Q5_0, Q5_1, Q5K, Q6K, Q8_0},
@@ -140,7 +142,21 @@ fn best<const B: usize, F: Format<B>>(task: impl Task) {
             // SAFETY: the features were just detected.
             return unsafe { avx2::<B, F>(task) };
         }
+        task.run::<B, F, Plain>();
     }
+    #[cfg(target_arch = "aarch64")]
+    {
+        #[target_feature(enable = "dotprod")]
+        fn dot<const B: usize, F: Format<B>>(task: impl Task) {
+            task.run::<B, F, Dot>();
+        }
+        if std::arch::is_aarch64_feature_detected!("dotprod") {
+            // SAFETY: the feature was just detected.
+            return unsafe { dot::<B, F>(task) };
+        }
+        task.run::<B, F, Neon>();
+    }
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
     task.run::<B, F, Plain>();
 }
 

@@ -34,6 +34,14 @@ impl Norm {
             Self::Layer(norm) => norm.forward(x),
         }
     }
+
+    /// `x + y` and its norm.
+    fn forward_sum(&self, x: Tensor<3>, y: Tensor<3>) -> [Tensor<3>; 2] {
+        match self {
+            Self::Rms(norm) => norm.forward_sum(x, y),
+            Self::Layer(norm) => norm.forward_sum(x, y),
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -130,21 +138,15 @@ impl Block {
         cache: Option<&mut LayerCache>,
     ) -> Tensor<3> {
         let attend = |x| self.attention.forward(x, bias, rotation, cache);
-        let x = self.around(&self.attention_norm, x, attend);
-        self.around(&self.mlp_norm, x, |x| self.mlp.forward(x))
-    }
-
-    /// `x + f(norm(x))`, or `norm(x + f(x))` where norms come last.
-    fn around(
-        &self,
-        norm: &Norm,
-        x: Tensor<3>,
-        f: impl FnOnce(Tensor<3>) -> Tensor<3>,
-    ) -> Tensor<3> {
         if self.norm_first {
-            x.clone() + f(norm.forward(x))
+            let attended = attend(self.attention_norm.forward(x.clone()));
+            let [x, normed] = self.mlp_norm.forward_sum(x, attended);
+            x + self.mlp.forward(normed)
         } else {
-            norm.forward(x.clone() + f(x))
+            let attended = attend(x.clone());
+            let [_, x] = self.attention_norm.forward_sum(x, attended);
+            let [_, x] = self.mlp_norm.forward_sum(x.clone(), self.mlp.forward(x));
+            x
         }
     }
 }

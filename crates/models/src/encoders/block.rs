@@ -73,9 +73,8 @@ impl Block {
             Some(scales) => y * scales[half].tensor().unsqueeze(),
         };
         let attended = self.attention.forward(self.norm1.forward(x.clone()), None, None, None);
-        let x = x + scale(attended, 0);
-        let fed = self.feed_forward.forward(self.norm2.forward(x.clone()));
-        x + scale(fed, 1)
+        let [x, normed] = self.norm2.forward_sum(x, scale(attended, 0));
+        x + scale(self.feed_forward.forward(normed), 1)
     }
 }
 

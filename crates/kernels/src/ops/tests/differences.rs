@@ -8,8 +8,10 @@ use super::{
         attention::attention,
         cross_entropy::mean_cross_entropy,
         elementwise::{Pointwise, gated, pointwise},
+        embedding::embedding,
         linear::linear,
         norm::{layer_norm, rms_norm},
+        residual::{add_layer_norm, add_rms_norm},
         rope::rotate,
     },
     random,
@@ -86,6 +88,26 @@ fn attention_with_groups_and_hidden_keys() {
 fn norms() {
     check([3 * 7, 7, 7], |[x, w, b]| layer_norm(x.reshape([3, 7]), w, b, 1e-5).flatten(0, 1));
     check([3 * 7, 7], |[x, w]| rms_norm(x.reshape([3, 7]), w, 1e-5).flatten(0, 1));
+}
+
+#[test]
+fn residual_sums_and_norms() {
+    let both = |both: [Tensor<2>; 2]| Tensor::cat(both.into(), 0).flatten(0, 1);
+    check([3 * 7, 3 * 7, 7, 7], |[x, y, w, b]| {
+        both(add_layer_norm(x.reshape([3, 7]), y.reshape([3, 7]), w, b, 1e-5))
+    });
+    check([3 * 7, 3 * 7, 7], |[x, y, w]| {
+        both(add_rms_norm(x.reshape([3, 7]), y.reshape([3, 7]), w, 1e-5))
+    });
+}
+
+#[test]
+fn tables() {
+    check([5 * 3], |[table]| {
+        let ids = TensorData::new(vec![4, 0, 4, 2], [2, 2]);
+        let ids = Tensor::from_data(ids, &table.device());
+        embedding(table.reshape([5, 3]), ids).flatten(0, 2)
+    });
 }
 
 #[test]
