@@ -1,6 +1,6 @@
 """A prompt of 512 tokens and 128 greedy ones after it: SmolLM2 135M as its package holds it (Q4_1)
-and half a billion random parameters (Q4_K_M) against llama.cpp, `transformers` and candle; and
-random weights in SmolLM2's shapes, in bf16 and f32, against `transformers`.
+against llama.cpp, `transformers`, candle and mistral.rs, half a billion random parameters (Q4_K_M)
+against the first two, and random weights in SmolLM2's shapes, in bf16 and f32, against `transformers`.
 
 `share` is the part of the machine's measured memory bandwidth (decode) or of the peak of our own
 products in bf16 (prefill) that we reach."""
@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 from gguf_models import BLOCKS, half_a_billion
 from models import smollm
-from pair import OURS, PAIRS, ROOT, Contestant, build, candle, report
+from pair import OURS, PAIRS, ROOT, Contestant, build, candle, report, rust
 
 PROMPT, NEW = 512, 128
 SMOLLM_BLOCKS = 106_203_456  # parameters of its layers
@@ -29,6 +29,7 @@ PEERS = {
     "transformers": [sys.executable, ROOT / "bench/peers/torch_decode.py"],
     "transformers-f32": [sys.executable, ROOT / "bench/peers/torch_decode.py", "--f32"],
     "candle": [candle("decode")],
+    "mistral.rs": [rust("mistral", "mistral-peer")],
 }
 for name, model, blocks, peers in [
     ("smollm2-q4_1", Path(packed), SMOLLM_BLOCKS, PEERS),
@@ -44,14 +45,15 @@ for name, model, blocks, peers in [
         for _ in range(1 + PAIRS):
             for contestant, values in zip((ours, theirs), kept):
                 values.append(contestant.run()["values"])
-        same = sum(a == b for a, b in zip(kept[0][0][3:], kept[1][0][3:]))
+        tokens = kept[1][0][3:]  # mistral.rs gives text
+        same = {"same_tokens": sum(a == b for a, b in zip(kept[0][0][3:], tokens))} if tokens else {}
         ours_of = lambda at: [values[at] for values in kept[0][1:]]
         theirs_of = lambda at: [values[at] for values in kept[1][1:]]
         read = file.stat().st_size * (NEW - 1) / min(ours_of(1)) / peak["bytes_per_s"]
         done = 2 * blocks * PROMPT / min(ours_of(0)) / peak["mixed_per_s"]
         report(
             f"decode/{name}", peer, ours_of(1), theirs_of(1), f"s for {NEW - 1} tokens",
-            same_tokens=same, share=round(read, 2),
+            **same, share=round(read, 2),
         )
         report(f"prefill/{name}", peer, ours_of(0), theirs_of(0), f"s for {PROMPT} tokens", share=round(done, 2))
         report(f"load/{name}", peer, ours_of(2)[:1], theirs_of(2)[:1], "s")

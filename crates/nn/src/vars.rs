@@ -59,7 +59,13 @@ pub enum Init {
 
 enum Origin {
     Checkpoint(Box<dyn TensorSource>),
-    Seed(Box<Mutex<ChaCha8Rng>>),
+    Seed(Box<Mutex<Draw>>),
+}
+
+struct Draw {
+    rng: ChaCha8Rng,
+    /// Bytes that the parameters still to come may take.
+    left: u64,
 }
 
 struct Shared {
@@ -89,8 +95,14 @@ impl Vars {
 
     /// Parameters drawn from a seed, in `f32`.
     pub fn random(seed: u64, device: &Device) -> Self {
-        let rng = Box::new(Mutex::new(ChaCha8Rng::seed_from_u64(seed)));
-        Self::new(Origin::Seed(rng), device, DType::F32)
+        Self::random_within(seed, device, u64::MAX)
+    }
+
+    /// As [`random`](Self::random); those that take more than so many bytes are refused before they are
+    /// made.
+    pub fn random_within(seed: u64, device: &Device, bytes: u64) -> Self {
+        let draw = Draw { rng: ChaCha8Rng::seed_from_u64(seed), left: bytes };
+        Self::new(Origin::Seed(Box::new(Mutex::new(draw))), device, DType::F32)
     }
 
     /// The place `segment` below this one.
@@ -124,7 +136,7 @@ impl Vars {
     /// Takes the parameter `name` of this place.
     ///
     /// # Errors
-    /// If the checkpoint lacks it or gives it another shape.
+    /// If the checkpoint lacks it or gives it another shape, or a draw may not take so much memory.
     pub fn param<const D: usize>(
         &self,
         name: &str,
@@ -139,9 +151,10 @@ impl Vars {
         }
         let values = match &self.shared.origin {
             Origin::Checkpoint(source) => read(source.as_ref(), &name, &shape)?,
-            Origin::Seed(rng) => {
-                let mut rng = rng.lock().unwrap_or_else(PoisonError::into_inner);
-                init.draw(shape.iter().product(), &mut *rng)
+            Origin::Seed(draw) => {
+                let mut draw = draw.lock().unwrap_or_else(PoisonError::into_inner);
+                let len = draw.take(&shape).ok_or(Error::TooLarge { name: name.clone() })?;
+                init.draw(len, &mut draw.rng)
             }
         };
         let data = TensorData::new(values, [shape.iter().product::<usize>()]);
@@ -200,6 +213,16 @@ impl Vars {
     }
 }
 
+impl Draw {
+    /// The number of values of this shape, whose bytes are taken from those that are left.
+    fn take(&mut self, shape: &[usize]) -> Option<usize> {
+        let len = shape.iter().try_fold(1usize, |len, side| len.checked_mul(*side))?;
+        let bytes = u64::try_from(len).ok()?.checked_mul(size_of::<f32>() as u64)?;
+        self.left = self.left.checked_sub(bytes)?;
+        Some(len)
+    }
+}
+
 fn read(source: &dyn TensorSource, name: &str, shape: &[usize]) -> Result<Vec<f32>> {
     let found = source.shape(name).ok_or_else(|| Error::Missing {
         source_name: source.describe(),
@@ -255,6 +278,18 @@ fn standard_normal(rng: &mut impl Rng) -> f32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn draws_stop_where_memory_would_end() {
+        let vars = Vars::random_within(1, &Device::flex(), 400);
+        assert!(vars.param("small", [9, 10], Init::Ones).is_ok());
+        assert!(vars.param("last", [10], Init::Zeros).is_ok());
+        let error = vars.at("block").param("more", [1], Init::Ones).unwrap_err().to_string();
+        assert!(error.contains("'block.more'"), "{error}");
+        let vars = Vars::random(1, &Device::flex());
+        assert!(vars.param("huge", [usize::MAX, 2], Init::Ones).is_err());
+        assert!(vars.param("huge", [1 << 40, 1 << 22], Init::Ones).is_err());
+    }
 
     #[test]
     fn places_near_each_other_start_alike() {

@@ -13,7 +13,7 @@ use quintet_eval::{
     Receipt,
     benchmarks::{
         self, Answers, BENCHMARKS, Benchmark, Item, Judge, JudgePrompt, Local, Mode, Outcome,
-        RecordedReplies, Remote, ask,
+        Ranking, RecordedReplies, Remote, Respondent, ask,
     },
 };
 use serde::Serialize;
@@ -66,6 +66,10 @@ pub struct Args {
     /// own programs write
     #[arg(long, value_name = "FILE", conflicts_with_all = ["model", "endpoint"])]
     answers: Option<PathBuf>,
+    /// Rank the options by how likely the model finds their words, as SEED-Bench's own program does,
+    /// instead of asking for a letter
+    #[arg(long, conflicts_with_all = ["endpoint", "answers"])]
+    rank: bool,
     /// Questions asked at a time
     #[arg(long, value_name = "N", default_value_t = 8)]
     batch: usize,
@@ -100,6 +104,7 @@ struct Settings<'a> {
     images: Option<&'a Path>,
     mode: Mode,
     max_tokens: usize,
+    rank: bool,
     answers: Option<&'a Path>,
     judge: Option<String>,
 }
@@ -115,6 +120,10 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     }
     let mut items = benchmark.read(&args.path, args.images.as_deref(), args.mode)?;
     items.truncate(args.n.unwrap_or(usize::MAX));
+    if args.rank && items.iter().any(|item| item.options.is_empty()) {
+        let name = benchmark.name();
+        return Err(usage(format!("{name} has no options to rank: leave out --rank")));
+    }
     let started = Instant::now();
     let mut respondent = None;
     let answers = match &args.answers {
@@ -128,6 +137,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         images: args.images.as_deref(),
         mode: args.mode,
         max_tokens: args.max_tokens,
+        rank: args.rank,
         answers: args.answers.as_deref(),
         judge: args.judge_name(),
     };
@@ -165,7 +175,10 @@ impl Args {
             None => {
                 let loaded = loaded.insert(self.model.load()?);
                 loaded.must_see()?;
-                ask(items, &local(loaded, self), &journal, &bar, interrupt.stop())?
+                let local = local(loaded, self);
+                let respondent: Box<dyn Respondent> =
+                    if self.rank { Box::new(Ranking(local)) } else { Box::new(local) };
+                ask(items, respondent.as_ref(), &journal, &bar, interrupt.stop())?
             }
         };
         bar.finish_and_clear();

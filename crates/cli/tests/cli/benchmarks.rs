@@ -47,6 +47,37 @@ fn a_model_is_asked_each_question_once() {
     assert_eq!(lines(&answers).len(), 2 * n);
 }
 
+#[test]
+fn options_are_ranked_by_their_likelihood() {
+    let dir = tempfile::tempdir().unwrap();
+    let pictures = dir.path().join("SEED-Bench-image");
+    fs::create_dir(&pictures).unwrap();
+    fs::copy(root().join("assets/demo.png"), pictures.join("1")).unwrap();
+    let question = json!({
+        "question_id": 1, "question_type_id": 1, "data_type": "image", "data_id": "1", "answer": "C",
+        "question": "What colour is the chair?", "choice_a": "blue", "choice_b": "grey",
+        "choice_c": "yellow", "choice_d": "left of the chair",
+    });
+    let questions = json!({"questions": [question], "question_type": {"Instance Attributes": 1}});
+    fs::write(dir.path().join("SEED-Bench.json"), questions.to_string()).unwrap();
+    let out = dir.path().join("seed.json");
+    let args = ["benchmark", "seed-bench", text(dir.path()), "--rank", "--out", text(&out)];
+    let asked = || json(quintet(args).arg("--json"))["scores"]["overall"].clone();
+    assert_eq!(asked(), 100.0);
+    let answers = lines(&dir.path().join("seed.answers.jsonl"));
+    let options: Vec<Value> = serde_json::from_str(answers[0]["answer"].as_str().unwrap()).unwrap();
+    let score = |at: usize| options[at]["log_likelihood"].as_f64().unwrap();
+    assert!([0, 1, 3].iter().all(|&other| score(2) > score(other)), "{options:?}");
+    // Words, and the end of the answer.
+    assert_eq!((&options[2]["tokens"], &options[3]["tokens"]), (&json!(2), &json!(5)));
+    // What was scored already is not scored again.
+    assert_eq!(asked(), 100.0);
+    assert_eq!(lines(&dir.path().join("seed.answers.jsonl")), answers);
+    llava_bench(dir.path());
+    let args = ["benchmark", "llava-bench", text(dir.path()), "--rank", "--judge", "mini"];
+    fails_with(quintet(args).args(["--out", text(&out)]), &["no options to rank"]);
+}
+
 /// LLaVA-Bench with one question.
 fn llava_bench(dir: &Path) {
     let picture = root().join("assets/demo.png");

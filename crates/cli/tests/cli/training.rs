@@ -53,6 +53,19 @@ fn preflight_looks_at_rows_and_memory_of_each_stage() {
 }
 
 #[test]
+fn a_new_model_that_does_not_fit_is_refused_before_it_is_made() {
+    let dir = tempfile::tempdir().unwrap();
+    let wide = "intermediate_size = 70000000000000";
+    let path = recipe(dir.path(), |text| text.replace("intermediate_size = 64", wide));
+    for command in ["preflight", "train"] {
+        fails_with(
+            &mut quintet([command, text(&path)]),
+            &["more memory than is free", "make it smaller"],
+        );
+    }
+}
+
+#[test]
 fn rows_that_cannot_be_trained_on_are_named() {
     let demo = root().join("assets/demo.png");
     let demo = text(&demo);

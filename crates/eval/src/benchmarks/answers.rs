@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, path::Path};
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{
@@ -20,8 +20,24 @@ pub enum Answer {
     Options(Vec<OptionScore>),
 }
 
+impl Answer {
+    /// As it is kept in a file of answers.
+    pub(super) fn to_text(&self) -> Result<String> {
+        match self {
+            Self::Text(text) => Ok(text.clone()),
+            Self::Options(scores) => serde_json::to_string(scores)
+                .map_err(|error| Error::Settings(format!("scores of options: {error}"))),
+        }
+    }
+
+    /// What [`to_text`](Self::to_text) wrote of scores of options; `None` where it is something else.
+    pub(super) fn options_of(text: &str) -> Option<Self> {
+        serde_json::from_str(text).ok().map(Self::Options)
+    }
+}
+
 /// How likely a model finds an option's text after the question.
-#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct OptionScore {
     /// Sum of the log-probabilities of the option's tokens.
     pub log_likelihood: f64,

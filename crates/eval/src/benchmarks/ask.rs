@@ -20,12 +20,17 @@ pub trait Respondent {
     /// What decides its answers beside the question: its name, the longest answer.
     fn identity(&self) -> String;
 
+    /// Whether it scores options instead of writing.
+    fn ranks(&self) -> bool {
+        false
+    }
+
     /// Answers each question and hands the answer, with the question's number, to `each` as it is
     /// made; ends early after [`ControlFlow::Break`].
     fn answer(
         &self,
         questions: &[&Item],
-        each: &mut (dyn FnMut(usize, Result<String>) -> ControlFlow<()> + Send),
+        each: &mut (dyn FnMut(usize, Result<Answer>) -> ControlFlow<()> + Send),
     );
 }
 
@@ -68,8 +73,11 @@ pub fn ask(
     let mut asked = Asked::default();
     let mut open = Vec::new();
     for item in items {
-        match journal.get(&item.id, 0, &digest(item)) {
-            Some(text) => asked.answers.insert(&item.id, Answer::Text(text)),
+        let kept = journal.get(&item.id, 0, &digest(item)).and_then(|text| {
+            if respondent.ranks() { Answer::options_of(&text) } else { Some(Answer::Text(text)) }
+        });
+        match kept {
+            Some(answer) => asked.answers.insert(&item.id, answer),
             None => open.push(item),
         }
     }
@@ -81,13 +89,15 @@ pub fn ask(
         let Some(item) = open.get(number) else { return ControlFlow::Break(()) };
         progress.inc(1);
         match answer {
-            Ok(text) => {
+            Ok(answer) => {
                 in_a_row = 0;
-                if let Err(error) = journal.put(&item.id, 0, &digest(item), &text) {
+                let text = answer.to_text();
+                let kept = text.and_then(|text| journal.put(&item.id, 0, &digest(item), &text));
+                if let Err(error) = kept {
                     failure = Some(error);
                     return ControlFlow::Break(());
                 }
-                asked.answers.insert(&item.id, Answer::Text(text));
+                asked.answers.insert(&item.id, answer);
             }
             Err(error) => {
                 in_a_row += 1;

@@ -3,9 +3,12 @@
 use std::ops::ControlFlow;
 
 use quintet_data::sample::{Media, Message, Part, Role, Sample};
-use quintet_models::{Generation, Multimodal, Processor, Sampling, multimodal::Row};
+use quintet_models::{
+    Generation, Multimodal, Processor, Sampling,
+    multimodal::{Batch, Row, Side},
+};
 
-use super::{Item, Judge, JudgePrompt, Respondent};
+use super::{Answer, Item, Judge, JudgePrompt, OptionScore, Respondent};
 use crate::{Error, Result, asking};
 
 /// A loaded model.
@@ -37,7 +40,7 @@ impl Respondent for Local<'_> {
     fn answer(
         &self,
         questions: &[&Item],
-        each: &mut (dyn FnMut(usize, Result<String>) -> ControlFlow<()> + Send),
+        each: &mut (dyn FnMut(usize, Result<Answer>) -> ControlFlow<()> + Send),
     ) {
         let numbered: Vec<_> = questions.iter().enumerate().collect();
         for batch in numbered.chunks(self.batch.max(1)) {
@@ -64,9 +67,51 @@ impl Respondent for Local<'_> {
                     .collect(),
             };
             for (number, answer) in numbers.into_iter().zip(answers) {
-                if each(number, answer).is_break() {
+                if each(number, answer.map(Answer::Text)).is_break() {
                     return;
                 }
+            }
+        }
+    }
+}
+
+/// A loaded model that is asked how likely each option is, word for word, after the question alone:
+/// as SEED-Bench's `eval.py` asks.
+pub struct Ranking<'a>(pub Local<'a>);
+
+impl Ranking<'_> {
+    fn scores(&self, item: &Item) -> Result<Vec<OptionScore>> {
+        let Self(Local { model, processor, .. }) = self;
+        let row = |option: &String| {
+            let mut sample = about_picture(item, &item.question);
+            sample.messages.push(Message::text(Role::Assistant, option));
+            processor.encode(&sample)
+        };
+        let rows = item.options.iter().map(row).collect::<std::result::Result<_, _>>()?;
+        let scores = model.log_likelihoods(&Batch::new(rows, Side::Right))?;
+        let score =
+            |(log_likelihood, tokens)| OptionScore { log_likelihood, tokens: tokens as u32 };
+        Ok(scores.into_iter().map(score).collect())
+    }
+}
+
+impl Respondent for Ranking<'_> {
+    fn identity(&self) -> String {
+        format!("{}, likelihood of options", self.0.name)
+    }
+
+    fn ranks(&self) -> bool {
+        true
+    }
+
+    fn answer(
+        &self,
+        questions: &[&Item],
+        each: &mut (dyn FnMut(usize, Result<Answer>) -> ControlFlow<()> + Send),
+    ) {
+        for (number, item) in questions.iter().enumerate() {
+            if each(number, self.scores(item).map(Answer::Options)).is_break() {
+                return;
             }
         }
     }
@@ -98,7 +143,11 @@ impl Judge for Local<'_> {
 
 /// A picture and the question about it.
 pub(super) fn question(item: &Item) -> Sample {
-    let content = vec![Part::Image, Part::Text(item.prompt.clone())];
+    about_picture(item, &item.prompt)
+}
+
+fn about_picture(item: &Item, text: &str) -> Sample {
+    let content = vec![Part::Image, Part::Text(text.to_owned())];
     Sample {
         id: item.id.clone(),
         messages: vec![Message { role: Role::User, content }],

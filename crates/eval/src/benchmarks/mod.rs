@@ -34,7 +34,7 @@ pub use answers::{Answer, Answers, OptionScore};
 pub use ask::{Asked, Respondent, ask};
 pub use judge::{Judge, JudgePrompt, RecordedReplies};
 pub use llava::LlavaBench;
-pub use local::Local;
+pub use local::{Local, Ranking};
 pub use mm_vet::MmVet;
 pub use mme::Mme;
 pub use outcome::{Disagreement, Outcome};

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use quintet_endpoint::{Endpoint, Options, in_parallel};
 
 use super::{
-    Item, Judge, JudgePrompt, Respondent,
+    Answer, Item, Judge, JudgePrompt, Respondent,
     local::{judged, question},
 };
 use crate::Result;
@@ -29,12 +29,12 @@ impl Respondent for Remote<'_> {
     fn answer(
         &self,
         questions: &[&Item],
-        each: &mut (dyn FnMut(usize, Result<String>) -> ControlFlow<()> + Send),
+        each: &mut (dyn FnMut(usize, Result<Answer>) -> ControlFlow<()> + Send),
     ) {
         in_parallel(
             questions,
             self.parallel,
-            |item| Ok(self.endpoint.ask(&question(item), &self.options)?.text),
+            |item| Ok(Answer::Text(self.endpoint.ask(&question(item), &self.options)?.text)),
             each,
         );
     }

@@ -18,6 +18,7 @@ pub(super) struct Activations {
 
 /// A row of activations.
 #[derive(Clone, Copy)]
+#[cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "read by `wide` only"))]
 pub(super) struct Row<'a> {
     values: &'a [[i8; 32]],
     scales: &'a [f32],
@@ -36,6 +37,7 @@ pub(super) struct Few<'a> {
     pub total: f32,
 }
 
+#[cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "called by `wide` only"))]
 impl<'a> Row<'a> {
     /// Number of parts of 32.
     pub fn parts(&self) -> usize {

@@ -3,6 +3,8 @@
 use half::{f16, slice::HalfFloatSliceExt};
 use quintet_weights::DType;
 
+#[cfg(any(test, not(target_arch = "aarch64")))]
+use super::lanes::Plain;
 #[cfg(target_arch = "x86_64")]
 use super::lanes::Vnni;
 #[cfg(target_arch = "aarch64")]
@@ -10,7 +12,7 @@ use super::lanes::{Dot, Neon};
 use super::{
     activations::{Activations, Row},
     formats::{Format, Q4_0, Q4_1, Q4K, Q5_0, Q5_1, Q5K, Q6K, Q8_0},
-    lanes::{Lanes, Plain},
+    lanes::Lanes,
 };
 use crate::lanes::{sum2, widest};
 

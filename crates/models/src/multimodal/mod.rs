@@ -191,9 +191,34 @@ impl Multimodal {
     /// # Errors
     /// If nothing is supervised, or as [`embed`](Self::embed).
     pub fn loss(&self, batch: &Batch) -> Result<(Tensor<1>, usize)> {
-        let (b, t) = batch.size();
         let (positions, targets) = batch.targets();
         let count = targets.len();
+        let hidden = self.hidden_at(batch, positions)?;
+        Ok((self.backbone.mean_cross_entropy(hidden, targets), count))
+    }
+
+    /// For each row of a batch padded on the right, the sum of the log-probabilities of its supervised
+    /// tokens, and their number.
+    ///
+    /// # Errors
+    /// As [`loss`](Self::loss).
+    pub fn log_likelihoods(&self, batch: &Batch) -> Result<Vec<(f64, usize)>> {
+        let (b, t) = batch.size();
+        let (positions, targets) = batch.targets();
+        let rows: Vec<usize> = positions.iter().map(|&position| position as usize / t).collect();
+        let hidden = self.hidden_at(batch, positions)?;
+        let losses = cross_entropy(self.backbone.logits(hidden), targets).into_data();
+        let mut sums = vec![(0.0, 0); b];
+        for (row, loss) in rows.into_iter().zip(losses.iter::<f64>()) {
+            sums[row].0 -= loss;
+            sums[row].1 += 1;
+        }
+        Ok(sums)
+    }
+
+    /// Hidden states at flat positions in `[b·t]`, `[m, d]`.
+    fn hidden_at(&self, batch: &Batch, positions: Vec<i32>) -> Result<Tensor<2>> {
+        let ((b, t), count) = (batch.size(), positions.len());
         if count == 0 {
             return Err(Error::Request("a batch without supervised tokens".into()));
         }
@@ -201,8 +226,7 @@ impl Multimodal {
         let d = hidden.dims()[2];
         let positions =
             Tensor::<1, Int>::from_data(TensorData::new(positions, [count]), &self.device);
-        let hidden = hidden.reshape([b * t, d]).select(0, positions); // [m, d]
-        Ok((self.backbone.mean_cross_entropy(hidden, targets), count))
+        Ok(hidden.reshape([b * t, d]).select(0, positions))
     }
 }
 

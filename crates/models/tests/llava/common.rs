@@ -26,6 +26,11 @@ pub fn golden(name: &str) -> PathBuf {
         .join(name)
 }
 
+/// The bundled model.
+pub fn mini() -> PathBuf {
+    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../checkpoints/mini"))
+}
+
 /// A model directory.
 pub struct Loaded {
     pub model: Multimodal,

@@ -2,5 +2,6 @@
 //! saved of them.
 
 mod common;
+mod likelihood;
 mod parity;
 mod saved;

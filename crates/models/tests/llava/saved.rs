@@ -1,10 +1,6 @@
 //! What is saved is what was there, for us and for `transformers`.
 
-use std::{
-    collections::BTreeMap,
-    fs,
-    path::{Path, PathBuf},
-};
+use std::{collections::BTreeMap, fs, path::Path};
 
 use quintet_data::sample::{Media, Message, Part, Role, Sample};
 use quintet_models::{
@@ -14,11 +10,7 @@ use quintet_models::{
 use quintet_weights::{SaveDType, save_safetensors};
 use serde_json::{Value, json};
 
-use crate::common::{Expected, Loaded, MODELS, conversation, golden, values};
-
-fn mini() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../checkpoints/mini")
-}
+use crate::common::{Expected, Loaded, MODELS, conversation, golden, mini, values};
 
 fn save(loaded: &Loaded, dir: &Path) {
     loaded.model.save(dir, SaveDType::F32).expect("a saved model");

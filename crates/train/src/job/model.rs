@@ -107,7 +107,8 @@ impl ModelSpec {
                 config.insert("text_config".into(), Value::Object(text));
                 config.insert("image_token_index".into(), json!(image_token));
                 let config = MultimodalConfig::from_json(&Value::Object(config))?;
-                let model = Multimodal::new(&Vars::random(seed, device), &config)?;
+                let free = memory::available().unwrap_or(u64::MAX);
+                let model = Multimodal::new(&Vars::random_within(seed, device, free), &config)?;
                 if let Some(start) = start {
                     start.apply(&model);
                 }
