@@ -55,14 +55,14 @@ fn options_are_ranked_by_their_likelihood() {
     fs::copy(root().join("assets/demo.png"), pictures.join("1")).unwrap();
     let question = json!({
         "question_id": 1, "question_type_id": 1, "data_type": "image", "data_id": "1", "answer": "C",
-        "question": "What colour is the chair?", "choice_a": "blue", "choice_b": "grey",
-        "choice_c": "yellow", "choice_d": "left of the chair",
+        "question": "What colour is the star?", "choice_a": "blue", "choice_b": "grey",
+        "choice_c": "yellow", "choice_d": "left of the star",
     });
     let questions = json!({"questions": [question], "question_type": {"Instance Attributes": 1}});
     fs::write(dir.path().join("SEED-Bench.json"), questions.to_string()).unwrap();
     let out = dir.path().join("seed.json");
     let args = ["benchmark", "seed-bench", text(dir.path()), "--rank", "--out", text(&out)];
-    let asked = || json(quintet(args).arg("--json"))["scores"]["overall"].clone();
+    let asked = || json(quintet(args).arg("--json"))["scores"]["scores"]["overall"].clone();
     assert_eq!(asked(), 100.0);
     let answers = lines(&dir.path().join("seed.answers.jsonl"));
     let options: Vec<Value> = serde_json::from_str(answers[0]["answer"].as_str().unwrap()).unwrap();

@@ -8,8 +8,8 @@ use crate::common::{Loaded, mini};
 #[test]
 fn each_row_has_the_loss_that_it_has_alone() {
     let Loaded { model, processor } = Loaded::open(&mini());
-    let rows = ["yellow", "left of the chair", "2"].map(|answer| {
-        let question = vec![Part::Image, Part::Text("What colour is the chair?".into())];
+    let rows = ["yellow", "left of the star", "2"].map(|answer| {
+        let question = vec![Part::Image, Part::Text("What colour is the star?".into())];
         let sample = Sample {
             id: answer.into(),
             messages: vec![
