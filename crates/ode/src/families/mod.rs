@@ -14,6 +14,8 @@ mod pendulum;
 
 use std::marker::PhantomData;
 
+use pulp::{Arch, Simd, WithSimd};
+
 use crate::{Dynamics, Lanes, Ranges, Scheme, System};
 
 /// Standard gravity as the families have it, in m/s².
@@ -45,18 +47,30 @@ pub struct Family {
 }
 
 /// The right-hand side of a family of `D` components.
-trait Equation<const D: usize>: Sync {
+trait Equation<const D: usize>: Sized {
     /// What it is.
     const INFO: Info;
 
     /// `du/dt`; see [`System::rhs`].
     fn slope(t: Lanes, u: &[Lanes; D], p: &[Lanes]) -> [Lanes; D];
+
+    /// It as a system.
+    const SYSTEM: &'static Of<D> = &Of {
+        parameters: Self::INFO.parameters.len(),
+        slope: |t, u, p, du| {
+            Arch::new().dispatch(Slope::<Self, D> { t, u, p, du, of: PhantomData });
+        },
+    };
 }
 
-/// An equation as a system.
-struct Of<E, const D: usize>(PhantomData<E>);
+/// An equation as a system. Its right-hand side is behind a pointer, so that solvers are compiled once
+/// for each number of components and not for each family.
+struct Of<const D: usize> {
+    parameters: usize,
+    slope: fn(Lanes, &[Lanes; D], &[Lanes], &mut [Lanes; D]),
+}
 
-impl<E: Equation<D>, const D: usize> System for Of<E, D> {
+impl<const D: usize> System for Of<D> {
     type State = [Lanes; D];
 
     fn zero(&self) -> Self::State {
@@ -64,18 +78,36 @@ impl<E: Equation<D>, const D: usize> System for Of<E, D> {
     }
 
     fn parameters(&self) -> usize {
-        E::INFO.parameters.len()
+        self.parameters
     }
 
     #[inline(always)]
     fn rhs(&self, t: Lanes, u: &Self::State, p: &[Lanes], du: &mut Self::State) {
-        *du = E::slope(t, u, p);
+        (self.slope)(t, u, p, du);
+    }
+}
+
+/// An evaluation of an equation, compiled for each kind of processor.
+struct Slope<'a, E, const D: usize> {
+    t: Lanes,
+    u: &'a [Lanes; D],
+    p: &'a [Lanes],
+    du: &'a mut [Lanes; D],
+    of: PhantomData<E>,
+}
+
+impl<E: Equation<D>, const D: usize> WithSimd for Slope<'_, E, D> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<V: Simd>(self, _: V) {
+        *self.du = E::slope(self.t, self.u, self.p);
     }
 }
 
 impl Family {
-    const fn of<E: Equation<D> + 'static, const D: usize>() -> Self {
-        Self { info: E::INFO, system: &Of::<E, D>(PhantomData) }
+    const fn of<E: Equation<D>, const D: usize>() -> Self {
+        Self { info: E::INFO, system: E::SYSTEM }
     }
 }
 
