@@ -33,7 +33,8 @@ pub struct InContext {
 }
 
 impl InContext {
-    /// Shows demos to a model, [`SHOWN`] at most, and tries it on the others.
+    /// Shows demos to a model, [`SHOWN`] at most, and tries it on the others. Where the coarse solver
+    /// diverges on all of them nothing is corrected.
     ///
     /// # Errors
     /// If the model cannot read them, or their coarse solutions cannot be computed.
@@ -67,6 +68,12 @@ impl InContext {
             numbers.iter().all(|values| values.iter().all(|value| value.is_finite()))
         };
         let usable: Vec<usize> = (0..demos.states.len() / row).filter(finite).collect();
+        let normal = Normal::new(&demos.states, d, &demos.parameters, p);
+        if usable.is_empty() {
+            let [error, coarse_error] = [f64::INFINITY; 2];
+            let correction = Arc::new(Nothing { coarse });
+            return Ok(Taught { correction, normal, coarse, error, coarse_error });
+        }
         let most = match model.config().demos {
             0 => SHOWN,
             most => most.min(SHOWN),
@@ -80,7 +87,6 @@ impl InContext {
         let prompt = read(shown)?;
         let half: Vec<usize> = shown.iter().copied().step_by(2).collect();
         let half = if half.len() < shown.len() { Some(read(&half)?) } else { None };
-        let normal = Normal::new(&demos.states, d, &demos.parameters, p);
         let mut own = Self {
             model: model.clone(),
             prompt,
@@ -162,6 +168,24 @@ impl Correction for InContext {
         for (last, row) in solution.last.chunks_mut(d).zip(solution.states.chunks(m * d)) {
             last.copy_from_slice(&row[(m - 1) * d..]);
         }
+        Ok(Corrected { solution, doubt })
+    }
+}
+
+/// Coarse solutions as they are, none more doubtful than another.
+#[derive(Debug)]
+struct Nothing {
+    coarse: Coarse,
+}
+
+impl Correction for Nothing {
+    fn apply(
+        &self,
+        system: &dyn Dynamics,
+        ensemble: &Ensemble<'_>,
+    ) -> quintet_ode::Result<Corrected> {
+        let solution = system.solve(ensemble, self.coarse.scheme.steps(1))?;
+        let doubt = vec![0.0; solution.status.len() * ensemble.times.len()];
         Ok(Corrected { solution, doubt })
     }
 }

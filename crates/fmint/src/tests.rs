@@ -1,13 +1,13 @@
 use burn::{Device, Tensor};
 use quintet_nn::Params;
-use quintet_ode::{Protocol, Task, Tasks, families};
+use quintet_ode::{Dynamics, Protocol, Task, Tasks, families};
 use quintet_testing::{
     assert_close, assert_gradient, assert_round_trip, backward, golden, load, scramble, tensor,
 };
 use quintet_weights::Weights;
 
 use crate::{
-    Answer, Config, Fmint, Prompt, Tokens,
+    Answer, Config, Fmint, InContext, Prompt, Tokens,
     data::Batch,
     model::ids,
     prompt::Shown,
@@ -321,6 +321,33 @@ fn wrong_demos_and_configurations_are_refused() {
     for config in wrong {
         assert!(config.check().is_err(), "{config:?}");
     }
+}
+
+#[test]
+fn nothing_is_corrected_where_all_coarse_solutions_diverge() {
+    use std::{path::Path, sync::Arc};
+
+    use quintet_ode::{
+        Scheme, TextSystem,
+        correct::{Coarse, Demos, Grid},
+    };
+
+    let text = "state = [\"x\"]\n[equations]\nx = \"-100 * x^3\"\n[initial]\nx = [1.0, 2.0]";
+    let system = TextSystem::parse(Path::new("cube.toml"), text).unwrap();
+    let grid = Grid { start: 0.0, step: 1.0, steps: 10 };
+    let demos = Demos { grid, states: vec![1.0; 3 * 11], parameters: Vec::new() };
+    let coarse = Coarse { scheme: Scheme::Euler, step: 1.0, finest: 16 };
+    let model = Arc::new(model(&tiny(Tokens::Joined)).0);
+    let taught = InContext::teach(&model, &system, &demos, coarse, &device()).unwrap();
+    assert_eq!(taught.error, f64::INFINITY);
+    let (members, times) = (demos.members(1), grid.times());
+    let ensemble = members.ensemble(0.0, &times);
+    let corrected = taught.correction.apply(&system, &ensemble).unwrap();
+    let alone = system.solve(&ensemble, Scheme::Euler.steps(1)).unwrap();
+    let bits = |states: &[f64]| states.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
+    assert_eq!(bits(&corrected.solution.states), bits(&alone.states));
+    assert!(alone.states.iter().any(|x| !x.is_finite()));
+    assert_eq!(corrected.doubt, [0.0; 30]);
 }
 
 #[test]
