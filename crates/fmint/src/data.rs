@@ -28,6 +28,9 @@ pub struct Draw {
     pub strides: [f64; 2],
     /// The share of tasks whose errors are the shifted ones of the paper's tables.
     pub shifted: f64,
+    /// Batches that differ, which then come again: how few data there are. All differ if it is absent.
+    #[serde(default)]
+    pub batches: Option<u64>,
 }
 
 /// Tasks side by side, as tokens.
@@ -60,7 +63,7 @@ impl Draw {
         size: usize,
     ) -> Result<Vec<Task>> {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
-        rng.set_stream(number);
+        rng.set_stream(self.batches.map_or(number, |batches| number % batches));
         let points = rng.random_range(self.points[0]..=self.points[1]);
         let mut tasks = Vec::with_capacity(size);
         for _ in 0..size * TRIES {

@@ -160,7 +160,7 @@ impl Recipe {
 
 impl InContextRecipe {
     fn check(&self) -> std::result::Result<(), String> {
-        let Draw { demos, points, strides, shifted } = &self.draw;
+        let Draw { demos, points, strides, shifted, batches } = &self.draw;
         if *demos == 0 || (self.config.demos > 0 && *demos > self.config.demos) {
             return Err(format!(
                 "draw.demos is {demos}; at least 1, and what the model tells apart"
@@ -174,6 +174,9 @@ impl InContextRecipe {
         }
         if !(0.0..=1.0).contains(shifted) {
             return Err(format!("draw.shifted is {shifted}; a share from 0 to 1"));
+        }
+        if *batches == Some(0) {
+            return Err("draw.batches is 0; at least 1".to_owned());
         }
         self.config.check().map_err(|error| error.to_string())?;
         let mut tokens = Vec::new();

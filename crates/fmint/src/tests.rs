@@ -8,7 +8,7 @@ use quintet_weights::Weights;
 
 use crate::{
     Answer, Config, Fmint, InContext, Prompt, Tokens,
-    data::Batch,
+    data::{Batch, Draw},
     model::ids,
     prompt::Shown,
     tokens::{Kind, Part},
@@ -348,6 +348,17 @@ fn nothing_is_corrected_where_all_coarse_solutions_diverge() {
     assert_eq!(bits(&corrected.solution.states), bits(&alone.states));
     assert!(alone.states.iter().any(|x| !x.is_finite()));
     assert_eq!(corrected.doubt, [0.0; 30]);
+}
+
+#[test]
+fn few_batches_come_again() {
+    let draw =
+        |batches| Draw { demos: 1, points: [3, 5], strides: [1.0, 1.0], shifted: 0.0, batches };
+    let tasks = |batches, number| {
+        draw(batches).tasks(&[families::find("decay").unwrap()], (1, number), 2).unwrap()
+    };
+    assert_eq!(tasks(Some(3), 4), tasks(None, 1));
+    assert_ne!(tasks(None, 4), tasks(None, 1));
 }
 
 #[test]

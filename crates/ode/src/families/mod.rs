@@ -31,6 +31,7 @@ pub const FAMILIES: &[Family] = &[
     Family::of::<falling::FallingObject, 2>(),
     Family::of::<pendulum::DampedPendulum, 2>(),
     Family::of::<driven::DrivenPendulum, 2>(),
+    Family::of::<oscillator::FastOscillator, 2>(),
 ];
 
 /// The family of a [name](Info::name).

@@ -1,4 +1,5 @@
-//! A damped harmonic oscillator: `x'' = −2 ζ ω x' − ω² x`.
+//! A damped harmonic oscillator: `x'' = −2 ζ ω x' − ω² x`, and faster ones with more damping, whose
+//! coefficients no training saw (§4.2 of the paper).
 
 use super::{Equation, Info};
 use crate::{Lanes, Scheme};
@@ -20,5 +21,21 @@ impl Equation<2> for DampedOscillator {
     #[inline(always)]
     fn slope(_: Lanes, u: &[Lanes; 2], p: &[Lanes]) -> [Lanes; 2] {
         [u[1], -2.0 * p[0] * p[1] * u[1] - p[1] * p[1] * u[0]]
+    }
+}
+
+pub(super) struct FastOscillator;
+
+impl Equation<2> for FastOscillator {
+    const INFO: Info = Info {
+        name: "fast-oscillator",
+        parameters: &[("zeta", [0.02, 0.04]), ("omega", [7.5, 12.5])],
+        seen: false,
+        ..DampedOscillator::INFO
+    };
+
+    #[inline(always)]
+    fn slope(t: Lanes, u: &[Lanes; 2], p: &[Lanes]) -> [Lanes; 2] {
+        DampedOscillator::slope(t, u, p)
     }
 }
