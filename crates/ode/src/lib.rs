@@ -12,6 +12,7 @@ pub mod demos;
 pub mod dynamics;
 pub mod ensemble;
 pub mod error;
+pub mod event;
 pub mod families;
 pub mod lanes;
 pub mod measure;

@@ -47,6 +47,7 @@ impl Corrector {
                 end: vec![ensemble.start; n],
                 last: ensemble.initial.to_vec(),
                 evaluations: vec![0; n],
+                crossings: Vec::new(),
             },
             doubt: vec![f64::NAN; n * times],
         };

@@ -109,7 +109,7 @@ impl References {
     /// grid.
     ///
     /// # Errors
-    /// If the ranges do not fit the system.
+    /// If the ranges do not fit the system, or it has events.
     pub fn solve(
         system: &dyn Dynamics,
         ranges: &Ranges,
@@ -138,6 +138,9 @@ impl References {
         let times: Vec<f64> = (0..=grid.steps).map(|i| grid.time(i)).collect();
         let ensemble = members.ensemble(grid.start, &times);
         let solution = system.solve(&ensemble, Method::Dop853(settings.reference))?;
+        if !solution.crossings.is_empty() {
+            return Err(Error::Events { way: "a corrector" });
+        }
         let evaluations = mean(&solution.evaluations);
         let all = Demos { grid, states: solution.states, parameters: members.parameters };
         Ok(Self { all, teach: settings.demos, finest: substeps, settings, evaluations })
