@@ -6,10 +6,9 @@ use super::{Coarse, Corrected, Corrector, Demos, Fitted, Normal, Rule, shape::Ro
 use crate::{
     Dynamics, Ensemble, Error, LANES, Lanes, Result, Solution, Status,
     dynamics::{Job, each},
+    solve::PART,
 };
 
-/// Trajectories that a thread takes at a time.
-const PART: usize = 64;
 /// How many times further than along the demos two corrections may differ.
 const APART: f64 = 3.0;
 /// How far times may be from a grid, in shares of a step.

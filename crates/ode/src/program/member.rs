@@ -221,6 +221,10 @@ impl Dynamics for Member<'_> {
         Asked(self).step(scheme, at, u, p, slopes, next);
     }
 
+    fn slopes(&self, t: Lanes, u: &[Lanes], p: &[Lanes], slopes: &mut [Lanes]) {
+        self.ask(t, u, p, slopes);
+    }
+
     /// One after the other: what asks at the same time are the members.
     fn run(&self, jobs: Vec<Job<'_>>) -> Result<()> {
         jobs.into_iter().for_each(|job| job(self));

@@ -174,6 +174,11 @@ impl Dynamics for Program {
         Member::new(self, &meeting).step(scheme, at, u, p, slopes, next);
     }
 
+    fn slopes(&self, t: Lanes, u: &[Lanes], p: &[Lanes], slopes: &mut [Lanes]) {
+        let meeting = Meeting::new(self, 1);
+        Member::new(self, &meeting).slopes(t, u, p, slopes);
+    }
+
     fn run(&self, jobs: Vec<Job<'_>>) -> Result<()> {
         let threads = jobs.len().min(THREADS);
         let waiting = Mutex::new(jobs.into_iter());

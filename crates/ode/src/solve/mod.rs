@@ -13,6 +13,7 @@ mod work;
 
 use pulp::{Arch, Simd, WithSimd};
 
+pub use self::work::PART;
 use self::{adaptive::adaptive, dop853::Dop853, fixed::fixed, rodas5p::Rodas5p, tsit5::Tsit5};
 pub(crate) use self::{
     fixed::{Euler, Explicit, Heun, Rk4, slopes, step},

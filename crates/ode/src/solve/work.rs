@@ -4,8 +4,10 @@ use rayon::prelude::*;
 
 use crate::{Ensemble, LANES, Lanes, Solution, Status, System};
 
-/// Least and most trajectories of a part: enough for lanes that finish early to find others.
-const PART: [usize; 2] = [64, 512];
+/// Least trajectories of a part: enough for lanes that finish early to find others.
+pub const PART: usize = 64;
+/// Most of them.
+const MOST: usize = 512;
 /// Parts of each thread, as some take longer than others.
 const PARTS: usize = 16;
 
@@ -35,9 +37,8 @@ impl Work<'_> {
     ) {
         let dimension = system.zero().as_ref().len();
         let (n, parameter_count) = (solution.status.len(), system.parameters());
-        let [least, most] = PART;
         let share = n / (PARTS * rayon::current_num_threads());
-        let size = share.next_multiple_of(LANES).clamp(least, most);
+        let size = share.next_multiple_of(LANES).clamp(PART, MOST);
         // At least one value a chunk, also where there are no times or parameters.
         let chunk = |width: usize| (size * width).max(1);
         let mut states: Vec<&mut [f64]> =

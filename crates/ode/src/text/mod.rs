@@ -267,6 +267,11 @@ fn ends(table: &str, name: &str, range: Range) -> std::result::Result<[f64; 2], 
 }
 
 impl TextSystem {
+    /// Whether a program evaluates it.
+    pub fn is_program(&self) -> bool {
+        matches!(self.right, Right::Program(_))
+    }
+
     fn right(&self) -> &dyn Dynamics {
         match &self.right {
             Right::Equations(equations) => equations,
@@ -298,6 +303,10 @@ impl Dynamics for TextSystem {
         next: &mut [Lanes],
     ) {
         self.right().step(scheme, at, u, p, slopes, next);
+    }
+
+    fn slopes(&self, t: Lanes, u: &[Lanes], p: &[Lanes], slopes: &mut [Lanes]) {
+        self.right().slopes(t, u, p, slopes);
     }
 
     fn run(&self, jobs: Vec<Job<'_>>) -> Result<()> {
