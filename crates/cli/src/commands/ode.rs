@@ -10,6 +10,7 @@ mod plot;
 mod problem;
 mod solve;
 mod summary;
+mod table;
 mod train;
 
 #[derive(clap::Args)]

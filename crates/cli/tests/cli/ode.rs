@@ -146,6 +146,156 @@ fn members_come_from_a_file() {
     fails_with(&mut solve("l,x,v,g,b\n"), &["no rows"]);
 }
 
+/// An array as NumPy writes it.
+fn npy(path: &Path, shape: &str, numbers: &[f64]) {
+    let text = format!("{{'descr': '<f8', 'fortran_order': False, 'shape': {shape}, }}\n");
+    let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
+    bytes.extend((text.len() as u16).to_le_bytes());
+    bytes.extend(text.as_bytes());
+    bytes.extend(numbers.iter().flat_map(|x| x.to_le_bytes()));
+    fs::write(path, bytes).unwrap();
+}
+
+#[test]
+fn members_come_from_arrays() {
+    let dir = tempfile::tempdir().unwrap();
+    let system = pendulum(dir.path());
+    let path = |name: &str| dir.path().join(name);
+    let solve = |members: &str, out: &str| {
+        let mut command = quintet(["ode", "solve", &system, "--points", "3", "--json"]);
+        command.args(["--initial", text(&path(members)), "--out", text(&path(out))]);
+        command
+    };
+    // States, then b, g and l.
+    let rows = [0.1, 0.0, 0.3, 9.81, 0.5, 0.2, 0.1, 0.2, 9.0, 0.7];
+    npy(&path("all.npy"), "(2, 5)", &rows);
+    let csv = "b,g,l,v,x\n0.3,9.81,0.5,0,0.1\n0.2,9,0.7,0.1,0.2\n";
+    fs::write(path("all.csv"), csv).unwrap();
+    json(&mut solve("all.npy", "array.csv"));
+    json(&mut solve("all.csv", "table.csv"));
+    assert_eq!(fs::read(path("array.csv")).unwrap(), fs::read(path("table.csv")).unwrap());
+    // Parameters are drawn for states alone.
+    npy(&path("states.npy"), "(2, 2)", &[0.1, 0.0, 0.2, 0.1]);
+    let told = json(solve("states.npy", "s.csv").args(["--summary", text(&path("rows.csv"))]));
+    assert_eq!(told["n"], 2);
+    let summary = fs::read_to_string(path("rows.csv")).unwrap();
+    let lengths: Vec<f64> = summary
+        .lines()
+        .skip(1)
+        .map(|line| line.split(',').nth(5).unwrap().parse().unwrap())
+        .collect();
+    assert!(
+        lengths.iter().all(|l| (0.5..1.0).contains(l)) && lengths[0] != lengths[1],
+        "{summary}"
+    );
+    npy(&path("odd.npy"), "(2, 3)", &[0.1; 6]);
+    fails_with(
+        &mut solve("odd.npy", "o.csv"),
+        &["odd.npy: 3 numbers", "2 (x, v) or 5 (x, v, b, g, l)"],
+    );
+    npy(&path("flat.npy"), "(4,)", &[0.1; 4]);
+    fails_with(&mut solve("flat.npy", "o.csv"), &["flat.npy", "expected [n, 2] or [n, 5]"]);
+    npy(&path("nan.npy"), "(2, 2)", &[0.1, 0.2, 0.3, f64::NAN]);
+    fails_with(
+        &mut solve("nan.npy", "o.csv"),
+        &["nan.npy: row 1, v: NaN; expected a finite number"],
+    );
+    npy(&path("cut.npy"), "(1000000, 2)", &[0.1; 4]);
+    fails_with(&mut solve("cut.npy", "o.csv"), &["cut.npy", "does not fit its 32 bytes"]);
+    npy(&path("none.npy"), "(0, 2)", &[]);
+    fails_with(&mut solve("none.npy", "o.csv"), &["none.npy: no rows"]);
+}
+
+const BALL: &str = r#"
+state = ["x", "v"]
+time = [0.0, 4.0]
+
+[equations]
+x = "v"
+v = "-9.81"
+
+[initial]
+x = [1.0, 10.0]
+v = 5.0
+
+[events]
+ground = { when = "x", direction = "falling" }
+top = { when = "v", direction = "falling", stop = false }
+"#;
+
+#[test]
+fn events_are_told_with_their_times() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name);
+    fs::write(path("ball.toml"), BALL).unwrap();
+    let ball = path("ball.toml");
+    let told = json(quintet(["ode", "solve", text(&ball), "-n", "30", "--json"]).args([
+        "--tol",
+        "1e-10",
+        "--summary",
+        text(&path("rows.csv")),
+    ]));
+    assert_eq!(told["ended"]["event"], 30);
+    let summary = fs::read_to_string(path("rows.csv")).unwrap();
+    let mut lines = summary.lines();
+    let head = "trajectory,x_0,v_0,status,end,evaluations,event,ground_at,top_at";
+    assert_eq!(lines.next(), Some(head));
+    for line in lines {
+        let columns: Vec<&str> = line.split(',').collect();
+        let number = |i: usize| columns[i].parse::<f64>().unwrap();
+        let expected = (5.0 + (25.0 + 2.0 * 9.81 * number(1)).sqrt()) / 9.81;
+        assert_eq!((columns[3], columns[6], columns[4]), ("event", "ground", columns[7]), "{line}");
+        assert!((number(7) - expected).abs() < 1e-8, "{line} {expected}");
+        assert!((number(8) - 5.0 / 9.81).abs() < 1e-8, "{line}");
+    }
+    let mut fixed = quintet(["ode", "solve", text(&ball), "--method", "rk4:4"]);
+    fails_with(&mut fixed, &["equal steps cannot watch events", "leave the events out"]);
+    let mut corrected = quintet(["ode", "correct", text(&ball)]);
+    fails_with(&mut corrected, &["a corrector cannot watch events"]);
+}
+
+/// `x' = v`, `v' = -x`, by the tools that every machine has: the slopes are the bytes of the state in
+/// another order, one of them with its sign turned.
+const SPRING: &str = r#"
+while read -r request; do
+    count=$(echo "$request" | tr -dc '0-9 ' | awk '{ print $1 }')
+    head -c $((8 * count)) > /dev/null
+    echo $((16 * count))
+    printf "$(head -c $((16 * count)) | od -An -v -t u1 | awk '{
+        for (i = 9; i <= 16; i++) printf "\\%03o", $i
+        for (i = 1; i <= 7; i++) printf "\\%03o", $i
+        printf "\\%03o", ($8 + 128) % 256
+    }')"
+done
+"#;
+
+#[test]
+fn a_program_is_solved_as_its_equations_are() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name);
+    let system = |name: &str, right: &str| {
+        let rest = "[initial]\nx = [-1.0, 1.0]\nv = [0.5, 1.0]\n";
+        let text_of = format!("state = [\"x\", \"v\"]\ntime = [0.0, 2.0]\n{right}\n{rest}");
+        fs::write(path(name), text_of).unwrap();
+    };
+    fs::write(path("spring.sh"), SPRING).unwrap();
+    system("program.toml", "[program]\ncommand = [\"sh\", \"spring.sh\"]");
+    system("text.toml", "[equations]\nx = \"v\"\nv = \"-x\"");
+    let solved = |system: &str| {
+        let [states, rows] = ["states", "rows"].map(|name| path(&format!("{system}.{name}.csv")));
+        let told = json(
+            quintet(["ode", "solve", text(&path(system)), "-n", "20", "--points", "4", "--json"])
+                .args(["--out", text(&states), "--summary", text(&rows)]),
+        );
+        assert_eq!(told["ended"]["finished"], 20);
+        [states, rows].map(|path| fs::read_to_string(path).unwrap())
+    };
+    assert_eq!(solved("program.toml"), solved("text.toml"));
+    fs::write(path("spring.sh"), "echo the spring is broken >&2; exit 3\n").unwrap();
+    let mut broken = quintet(["ode", "solve", text(&path("program.toml"))]);
+    fails_with(&mut broken, &["sh spring.sh", "exit status: 3", "it said: the spring is broken"]);
+}
+
 #[test]
 fn a_transformer_corrects_in_context_within_its_promises() {
     let dir = tempfile::tempdir().unwrap();
@@ -221,7 +371,8 @@ fn what_makes_no_sense_is_refused_and_nothing_is_written() {
         (vec!["correct", &system, "--method", "compiled:0"], "expected a number of steps"),
         (vec!["correct", &system, "--level", "1.5"], "a probability below 1"),
         (vec!["correct", &system, "--demos", "0"], "demos is 0"),
-        (vec!["solve", &system, "--out", "states.txt"], "should end in .csv or .npy"),
+        (vec!["solve", &system, "--out", "states.txt"], "should end in .csv, .parquet or .npy"),
+        (vec!["solve", &system, "--summary", "rows.txt"], "should end in .csv or .parquet"),
         (vec!["eval", "pendulo"], "no such family"),
     ] {
         let mut command = quintet(["ode"]);
@@ -232,9 +383,12 @@ fn what_makes_no_sense_is_refused_and_nothing_is_written() {
         fails_with(&mut command, &[said]);
         assert!(!out.exists(), "{args:?}");
     }
-    let mut full = starved(8, ["ode", "solve", &system, "-n", "2000", "--out", text(&out)]);
-    fails_with(&mut full, &["File too large"]);
-    assert!(!out.exists());
+    for name in ["out.csv", "out.parquet", "out.npy"] {
+        let out = dir.path().join(name);
+        let mut full = starved(8, ["ode", "solve", &system, "-n", "2000", "--out", text(&out)]);
+        fails_with(&mut full, &["File too large"]);
+        assert!(!out.exists());
+    }
     // Only the description is left.
     assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
 }

@@ -134,8 +134,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     let n = problem.members.count();
     let after = problem.grid.times();
     let times: Vec<f64> = [problem.grid.start].into_iter().chain(after.iter().copied()).collect();
-    let names = (&problem.states[..], &problem.parameters[..]);
-    let mut files = args.output.begin((n, &times), names, true)?;
+    let mut files = args.output.begin(&problem, (n, &times), true)?;
     let mut picture = Picture::new(&problem.states, &times);
     let mut totals = Totals::default();
     let mut checked = Checked::default();
