@@ -206,6 +206,73 @@ fn members_come_from_arrays() {
     fails_with(&mut solve("none.npy", "o.csv"), &["none.npy: no rows"]);
 }
 
+/// More trajectories than are solved at a time, so that there are several groups of rows.
+#[test]
+fn parquet_holds_what_csv_does_and_is_read_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let system = pendulum(dir.path());
+    let path = |name: &str| dir.path().join(name);
+    for ending in ["csv", "parquet"] {
+        let [states, rows] = ["states", "rows"].map(|name| path(&format!("{name}.{ending}")));
+        json(quintet(["ode", "solve", &system, "-n", "5000", "--points", "2", "--json"]).args([
+            "--out",
+            text(&states),
+            "--summary",
+            text(&rows),
+        ]));
+    }
+    // The first states and parameters, from either.
+    let again = |name: &str, out: &str| {
+        let (members, out) = (path(name), path(out));
+        json(quintet(["ode", "solve", &system, "--points", "2", "--json", "--initial"]).args([
+            text(&members),
+            "--out",
+            text(&out),
+        ]))
+    };
+    let named = |name: &str| {
+        let content = fs::read_to_string(path("rows.csv")).unwrap();
+        fs::write(path(name), content.replacen("x_0,v_0", "x,v", 1)).unwrap();
+    };
+    named("members.csv");
+    assert_eq!(again("members.csv", "again.parquet")["n"], 5000);
+    let bytes = fs::read(path("again.parquet")).unwrap();
+    assert_eq!(bytes, fs::read(path("states.parquet")).unwrap());
+    assert!(bytes.len() * 2 < fs::metadata(path("states.csv")).unwrap().len() as usize);
+    let plot = |name: &str, more: &[&str]| {
+        let mut command = quintet(["ode", "plot", text(&path(name)), "--json"]);
+        command.args(more);
+        command
+    };
+    let pictures = ["states.csv", "states.parquet"].map(|name| {
+        let told = json(&mut plot(name, &["--members", "4999,7", "--components", "v"]));
+        assert_eq!((&told["times"], &told["bands"]), (&3.into(), &false.into()));
+        let picture = fs::read_to_string(told["written"].as_str().unwrap()).unwrap();
+        assert!(picture.starts_with("<svg") && picture.contains("trajectory 4999"));
+        picture
+    });
+    assert_eq!(pictures[0], pictures[1]);
+    fails_with(&mut plot("states.parquet", &["--members", "5000"]), &["it has 5000, from 0 on"]);
+    fails_with(
+        &mut plot("states.parquet", &["--components", "w"]),
+        &["states.parquet: no column w; it has trajectory, time, x, v"],
+    );
+    let mut status = quintet(["ode", "solve", &system, "--initial", text(&path("rows.parquet"))]);
+    fails_with(&mut status, &["rows.parquet: no column x; it has trajectory, x_0, v_0"]);
+    fs::write(path("half.parquet"), &bytes[..bytes.len() / 2]).unwrap();
+    fails_with(&mut plot("half.parquet", &[]), &["half.parquet: not a whole Parquet file"]);
+    // Bytes that were changed are told, and never end it.
+    for at in (4..bytes.len()).step_by(bytes.len() / 60) {
+        let mut broken = bytes.clone();
+        broken[at] ^= 0x55;
+        fs::write(path("broken.parquet"), broken).unwrap();
+        let output = plot("broken.parquet", &[]).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(matches!(output.status.code(), Some(0 | 1)), "{at}: {said}");
+        assert!(said.lines().count() <= 1, "{at}: {said}");
+    }
+}
+
 const BALL: &str = r#"
 state = ["x", "v"]
 time = [0.0, 4.0]

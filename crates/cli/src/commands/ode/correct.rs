@@ -13,7 +13,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::{
-    plot::{Picture, SHOWN, Style},
+    picture::{Legend, Of, Picture, SHOWN, Style},
     problem::{Problem, ProblemArgs},
     summary::{BATCH, Corrected, OutputArgs, Solved},
 };
@@ -135,7 +135,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     let after = problem.grid.times();
     let times: Vec<f64> = [problem.grid.start].into_iter().chain(after.iter().copied()).collect();
     let mut files = args.output.begin(&problem, (n, &times), true)?;
-    let mut picture = Picture::new(&problem.states, &times);
+    let mut picture = Picture::new(&problem.states, &times, Legend::Styles);
     let mut totals = Totals::default();
     let mut checked = Checked::default();
     let bar = progress::bar("trajectories");
@@ -316,7 +316,7 @@ fn spread(bands: &[f64], choice: &Choice) -> Vec<f64> {
     bands.iter().flat_map(|band| spreads.iter().map(move |[_, spread]| band * spread)).collect()
 }
 
-/// Draws the first trajectories beside the coarse and the exact ones.
+/// Draws the first trajectories beside the coarse and the exact ones, and their errors.
 fn show(
     problem: &Problem,
     choice: &Choice,
@@ -342,7 +342,14 @@ fn show(
         if let Some(coarse) = &coarse {
             picture.add(Style::Dashes, i, initial, &of(&coarse.states), None);
         }
+        let errors = |found: &[f64]| choice.normal.errors(found, &of(&exact.states)).collect();
+        if let Some(coarse) = &coarse {
+            picture.add_errors(Of::Coarse, i, errors(&of(&coarse.states)));
+        }
+        let promise = outcome.bands[i * times.len()..][..times.len()].to_vec();
+        picture.add_errors(Of::Promise, i, promise);
         let (states, bands) = (of(&outcome.solution.states), of(bands));
+        picture.add_errors(Of::Corrected, i, errors(&states));
         picture.add(Style::Line, i, initial, &states, Some(&bands));
     }
     Ok(())

@@ -7,7 +7,7 @@ use quintet_ode::{Method, Tolerance};
 use serde_json::json;
 
 use super::{
-    plot::{Picture, SHOWN, Style},
+    picture::{Legend, Picture, SHOWN, Style},
     problem::ProblemArgs,
     summary::{BATCH, OutputArgs, Solved},
 };
@@ -57,7 +57,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     let after = problem.grid.times();
     let times: Vec<f64> = [problem.grid.start].into_iter().chain(after.iter().copied()).collect();
     let mut files = args.output.begin(&problem, (n, &times), false)?;
-    let mut picture = Picture::new(&problem.states, &times);
+    let mut picture = Picture::new(&problem.states, &times, Legend::Members);
     let bar = progress::bar("trajectories");
     bar.set_length(n);
     for first in (0..n).step_by(BATCH as usize) {
