@@ -364,6 +364,39 @@ fn a_program_is_solved_as_its_equations_are() {
 }
 
 #[test]
+fn stiff_systems_are_corrected_by_a_stiff_reference() {
+    let dir = tempfile::tempdir().unwrap();
+    let system = dir.path().join("following.toml");
+    let text_of = "state = [\"u\"]\ntime = [0.0, 6.0]\n[equations]\nu = \"p * (cos(t) - u)\"\n\
+                   [initial]\nu = 1.0\n[parameters]\np = [1e6, 2e6]\n";
+    fs::write(&system, text_of).unwrap();
+    let correct = |reference: &str| {
+        json(
+            quintet(["ode", "correct", text(&system), "-n", "40", "--points", "12", "--json"])
+                .args([
+                    "--demos",
+                    "8",
+                    "--calibrate",
+                    "24",
+                    "--check",
+                    "40",
+                    "--reference",
+                    reference,
+                ]),
+        )
+    };
+    let told = correct("rodas5p");
+    assert_eq!((&told["reference"], &told["method"]), (&"rodas5p".into(), &"rodas5p".into()));
+    assert_eq!((&told["solved"], &told["ended"]["finished"]), (&40.into(), &40.into()));
+    assert_eq!(told["beyond_tolerance"], 0);
+    assert!(told["checked"]["broken"].as_u64().unwrap() <= 10, "{told}");
+    let found = correct("auto");
+    for key in ["reference", "method", "evaluations", "greatest_promise", "demo_evaluations"] {
+        assert_eq!(found[key], told[key], "{key}");
+    }
+}
+
+#[test]
 fn a_transformer_corrects_in_context_within_its_promises() {
     let dir = tempfile::tempdir().unwrap();
     let system = pendulum(dir.path());
@@ -440,6 +473,7 @@ fn what_makes_no_sense_is_refused_and_nothing_is_written() {
         (vec!["correct", &system, "--demos", "0"], "demos is 0"),
         (vec!["solve", &system, "--out", "states.txt"], "should end in .csv, .parquet or .npy"),
         (vec!["solve", &system, "--summary", "rows.txt"], "should end in .csv or .parquet"),
+        (vec!["correct", &system, "--reference", "rk4"], "expected auto, dop853 or rodas5p"),
         (vec!["eval", "pendulo"], "no such family"),
     ] {
         let mut command = quintet(["ode"]);
