@@ -44,11 +44,21 @@ pub trait Dynamics: Sync {
         next: &mut [Lanes],
     );
 
+    /// The right-hand side of each lane; see [`System::rhs`].
+    ///
+    /// # Shapes
+    /// - u and slopes: `[d]`
+    /// - p: `[p]`
+    ///
+    /// # Panics
+    /// If a shape is another one.
+    fn slopes(&self, t: Lanes, u: &[Lanes], p: &[Lanes], slopes: &mut [Lanes]);
+
     /// Does all jobs, at once if possible. A job uses the system that it is given and not this one: what
     /// jobs ask of it at the same time may then be asked together.
     ///
     /// # Errors
-    /// If the system cannot be evaluated; [`Dynamics::step`] gives NaN then.
+    /// If the system cannot be evaluated; [`Dynamics::step`] and [`Dynamics::slopes`] give NaN then.
     fn run(&self, jobs: Vec<Job<'_>>) -> Result<()>;
 }
 
@@ -92,6 +102,13 @@ impl<S: System> Dynamics for S {
         next: &mut [Lanes],
     ) {
         Arch::new().dispatch(One { system: self, scheme, at, u, p, slopes, next });
+    }
+
+    fn slopes(&self, t: Lanes, u: &[Lanes], p: &[Lanes], slopes: &mut [Lanes]) {
+        let (mut state, mut du) = (self.zero(), self.zero());
+        state.as_mut().copy_from_slice(u);
+        self.rhs(t, &state, p, &mut du);
+        slopes.copy_from_slice(du.as_ref());
     }
 
     fn run(&self, jobs: Vec<Job<'_>>) -> Result<()> {

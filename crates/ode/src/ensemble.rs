@@ -49,7 +49,7 @@ pub enum Status {
     Finished,
     /// Where its state or its right-hand side is no longer finite.
     Diverged,
-    /// At the first zero of this event.
+    /// At the first zero of this event, which [stops](crate::event::Watch::stops) it.
     Event(usize),
     /// After as many steps as were allowed.
     MaxSteps,
@@ -71,4 +71,6 @@ pub struct Solution {
     pub last: Vec<f64>,
     /// Evaluations of the right-hand side for each.
     pub evaluations: Vec<u64>,
+    /// When each event of the system first happened, `[n, events]`; NaN where it did not.
+    pub crossings: Vec<f64>,
 }

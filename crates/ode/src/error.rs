@@ -67,6 +67,14 @@ pub enum Error {
         /// What was expected.
         expected: &'static str,
     },
+    /// A system with events is to be solved in a way that cannot watch them.
+    #[error(
+        "{way} cannot watch events; solve by tsit5, dop853 or rodas5p, or leave the events out"
+    )]
+    Events {
+        /// The way.
+        way: &'static str,
+    },
     /// A correction from outside this crate failed.
     #[error("{0}")]
     Correction(String),

@@ -1,6 +1,6 @@
 //! Right-hand sides.
 
-use crate::Lanes;
+use crate::{Lanes, event::Watch};
 
 /// The state of [`LANES`](crate::LANES) trajectories: an array where the dimension is known to the
 /// compiler, which then keeps it in registers, or else a vector.
@@ -19,18 +19,23 @@ pub trait System: Sync {
     /// Number of parameters.
     fn parameters(&self) -> usize;
 
-    /// The right-hand side of each lane. Lanes must not influence one another, and a lane without a
-    /// trajectory may hold anything.
+    /// The right-hand side of each lane. Lanes must not influence one another. One without a trajectory
+    /// may hold anything; where solvers know of it, its time or its state is NaN.
     fn rhs(&self, t: Lanes, u: &Self::State, p: &[Lanes], du: &mut Self::State);
 
-    /// Number of functions whose first zero ends a trajectory.
+    /// Number of functions that are watched for zeros.
     fn events(&self) -> usize {
         0
     }
 
-    /// The value of one of them along one trajectory.
-    fn event(&self, _event: usize, _t: f64, _u: &[f64], _p: &[f64]) -> f64 {
-        1.0
+    /// How one of them is watched.
+    fn watch(&self, _event: usize) -> Watch {
+        Watch::default()
+    }
+
+    /// The value of one of them in each lane.
+    fn event(&self, _event: usize, _t: Lanes, _u: &Self::State, _p: &[Lanes]) -> Lanes {
+        Lanes::splat(1.0)
     }
 }
 
@@ -54,7 +59,11 @@ impl<S: System> System for &S {
         (**self).events()
     }
 
-    fn event(&self, event: usize, t: f64, u: &[f64], p: &[f64]) -> f64 {
+    fn watch(&self, event: usize) -> Watch {
+        (**self).watch(event)
+    }
+
+    fn event(&self, event: usize, t: Lanes, u: &S::State, p: &[Lanes]) -> Lanes {
         (**self).event(event, t, u, p)
     }
 }

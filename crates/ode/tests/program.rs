@@ -325,6 +325,18 @@ fn texts_name_programs() -> Checked {
     let found = system.solve(&ensemble, Method::Rk4(5))?;
     expect(found == solve(&Pendulum, &ensemble, Method::Rk4(5))?, "another solution")?;
     expect(found.status == [Status::Finished], "not finished")?;
+    let events = "[events]\nturn = { when = \"v\", direction = \"falling\" }\n\
+                  back = { when = \"x - 0.52\", stop = false }\n";
+    let watched = TextSystem::parse(Path::new("pendulum.toml"), &format!("{text}{events}"))?;
+    let within = "[equations]\nx = \"v\"\nv = \"cos(t) - a*sin(x) - b*v\"\n[initial]";
+    let (head, _) = text.split_once("[program]").ok_or("no program")?;
+    let (_, tail) = text.split_once("[initial]").ok_or("no first states")?;
+    let within = TextSystem::parse(Path::new("a.toml"), &format!("{head}{within}{tail}{events}"))?;
+    let method = Method::Tsit5(Tolerance::new(1e-8));
+    let found = watched.solve(&ensemble, method)?;
+    let expected = within.solve(&ensemble, method)?;
+    expect(found.crossings == expected.crossings, format!("{:?}", found.crossings))?;
+    expect(found.status == [Status::Event(1)] && found.end[0] == found.crossings[1], "no event")?;
     for (from, to, said) in [
         ("command = [", "command = []\nother = [", "unknown field"),
         ("[program]", "[program]\ntimeout = -1.0", "program.timeout: -1 is no time"),

@@ -6,10 +6,12 @@ mod eval;
 mod list;
 mod members;
 mod npy;
+mod picture;
 mod plot;
 mod problem;
 mod solve;
 mod summary;
+mod table;
 mod train;
 
 #[derive(clap::Args)]
@@ -24,6 +26,8 @@ enum What {
     Solve(solve::Args),
     /// Solve an ensemble coarsely and correct it, with error bands, within a tolerance
     Correct(correct::Args),
+    /// Draw trajectories that `solve` or `correct` wrote
+    Plot(plot::Args),
     /// Measure how well queries are corrected in context
     Eval(eval::Args),
     /// Train FMint's transformer on systems drawn from families
@@ -37,6 +41,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     match &args.what {
         What::Solve(args) => solve::run(args),
         What::Correct(args) => correct::run(args),
+        What::Plot(args) => plot::run(args),
         What::Eval(args) => eval::run(args),
         What::Train(args) => train::run(args),
         What::List(args) => list::run(args),

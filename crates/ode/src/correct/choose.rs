@@ -1,7 +1,7 @@
 //! Which way of solving an ensemble costs least.
 
 use super::{Calibrated, Compiled, Grid, Normal, References, Settings, Teach};
-use crate::{Dynamics, Error, Ranges, Result};
+use crate::{Dynamics, Error, Method, Ranges, Result};
 
 /// Coarse steps between two times of the output that are tried.
 const SUBSTEPS: [usize; 4] = [1, 2, 4, 8];
@@ -31,6 +31,8 @@ pub struct Choice {
     pub considered: Vec<Considered>,
     /// Middle and spread of the demos: what errors are measured in.
     pub normal: Normal,
+    /// What solved demos and what promises were calibrated on.
+    pub exact: Method,
     /// Evaluations that demos and calibration took in all.
     pub spent: f64,
 }
@@ -46,11 +48,11 @@ pub enum Ways {
     Substeps(usize),
 }
 
-/// Chooses how to solve members that are drawn from ranges, by what is taught or by Tsit5, so that the error in spreads stays within
-/// a tolerance.
+/// Chooses how to solve members that are drawn from ranges, by what is taught or by a classical solver,
+/// so that the error in spreads stays within a tolerance.
 ///
 /// # Errors
-/// If the ranges do not fit the system, or the tolerance is none.
+/// If the ranges do not fit the system, the tolerance is none, or the system has events.
 pub fn choose(
     system: &dyn Dynamics,
     (ranges, grid): (&Ranges, Grid),
@@ -100,5 +102,5 @@ pub fn choose(
         }
     };
     let spent = references.evaluations * (settings.demos + settings.held) as f64;
-    Ok(Choice { compiled, solver, considered, normal, spent })
+    Ok(Choice { compiled, solver, considered, normal, exact: references.exact, spent })
 }

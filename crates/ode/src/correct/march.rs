@@ -6,10 +6,9 @@ use super::{Coarse, Corrected, Corrector, Demos, Fitted, Normal, Rule, shape::Ro
 use crate::{
     Dynamics, Ensemble, Error, LANES, Lanes, Result, Solution, Status,
     dynamics::{Job, each},
+    solve::PART,
 };
 
-/// Trajectories that a thread takes at a time.
-const PART: usize = 64;
 /// How many times further than along the demos two corrections may differ.
 const APART: f64 = 3.0;
 /// How far times may be from a grid, in shares of a step.
@@ -47,6 +46,7 @@ impl Corrector {
                 end: vec![ensemble.start; n],
                 last: ensemble.initial.to_vec(),
                 evaluations: vec![0; n],
+                crossings: Vec::new(),
             },
             doubt: vec![f64::NAN; n * times],
         };

@@ -11,6 +11,7 @@ mod choose;
 mod fit;
 mod march;
 mod plan;
+mod reference;
 mod select;
 mod shape;
 #[cfg(test)]
@@ -26,6 +27,7 @@ use crate::{Dynamics, Ensemble, Members, Result, Scheme, Solution};
 pub use self::{
     choose::{Choice, Considered, Ways, choose},
     plan::{Calibrated, Compiled, Outcome, References, Settings, Source},
+    reference::Reference,
     select::{Learned, learn},
     shape::{Normal, Rule, Shape},
     trust::Trust,

@@ -1,7 +1,9 @@
 //! How an ensemble is solved within a tolerance: by the corrected coarse solver where its promise is
 //! good enough, and by a classical one elsewhere.
 
-use super::{Coarse, Corrected, Demos, Grid, Normal, Taught, Teach, Trust, trust::quantile};
+use super::{
+    Coarse, Corrected, Demos, Grid, Normal, Reference, Taught, Teach, Trust, trust::quantile,
+};
 use crate::{
     Dynamics, Error, Members, Method, Ranges, Result, Scheme, Solution, Status, Tolerance,
 };
@@ -27,8 +29,10 @@ pub struct Settings {
     pub held: usize,
     /// The probability of a promise.
     pub level: f64,
-    /// How exactly both are solved.
-    pub reference: Tolerance,
+    /// What solves both.
+    pub reference: Reference,
+    /// How exactly.
+    pub exact: Tolerance,
     /// Seed of their first states and parameters.
     pub seed: u64,
 }
@@ -40,7 +44,8 @@ impl Default for Settings {
             demos: 32,
             held: 200,
             level: 0.9,
-            reference: Tolerance::new(1e-11),
+            reference: Reference::Auto,
+            exact: Tolerance::new(1e-11),
             seed: 0,
         }
     }
@@ -55,6 +60,8 @@ pub struct References {
     /// Steps of its grid in a time of the output.
     finest: usize,
     settings: Settings,
+    /// What they were solved by.
+    pub exact: Method,
     /// Evaluations of the right-hand side that they took, for each.
     pub evaluations: f64,
 }
@@ -109,7 +116,7 @@ impl References {
     /// grid.
     ///
     /// # Errors
-    /// If the ranges do not fit the system.
+    /// If the ranges do not fit the system, or it has events.
     pub fn solve(
         system: &dyn Dynamics,
         ranges: &Ranges,
@@ -137,10 +144,14 @@ impl References {
         let grid = grid.divided(substeps);
         let times: Vec<f64> = (0..=grid.steps).map(|i| grid.time(i)).collect();
         let ensemble = members.ensemble(grid.start, &times);
-        let solution = system.solve(&ensemble, Method::Dop853(settings.reference))?;
+        let (exact, solution) = settings.reference.solve(system, &ensemble, settings.exact)?;
+        if !solution.crossings.is_empty() {
+            return Err(Error::Events { way: "a corrector" });
+        }
         let evaluations = mean(&solution.evaluations);
         let all = Demos { grid, states: solution.states, parameters: members.parameters };
-        Ok(Self { all, teach: settings.demos, finest: substeps, settings, evaluations })
+        let teach = settings.demos;
+        Ok(Self { all, teach, finest: substeps, settings, exact, evaluations })
     }
 
     /// Those that teach and those held back, with `substeps` states for each time of the output.
@@ -189,7 +200,7 @@ impl References {
     }
 
     /// The loosest Tsit5 that stays within a tolerance, in these spreads, as far as some of the
-    /// trajectories held back tell.
+    /// trajectories held back tell; Rodas5P where they were solved by it.
     ///
     /// # Errors
     /// If the tolerance is none.
@@ -209,9 +220,12 @@ impl References {
                 relative: tolerance * share,
                 // In the units of the states, of which the smallest counts.
                 absolute: tolerance * share * normal.least_spread(),
-                ..self.settings.reference
+                ..self.settings.exact
             };
-            let method = Method::Tsit5(exact);
+            let method = match self.exact {
+                Method::Rodas5p(_) => Method::Rodas5p(exact),
+                _ => Method::Tsit5(exact),
+            };
             let solution = system.solve(&members.ensemble(held.grid.start, &times), method)?;
             let fine = which.iter().map(|i| &held.states[i * row + d..(i + 1) * row]);
             let found = solution.states.chunks(row - d);

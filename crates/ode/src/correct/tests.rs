@@ -173,8 +173,9 @@ impl System for Jump {
 fn a_discontinuous_system_makes_promises_that_hold() {
     let ranges = Ranges { initial: vec![[0.0, 0.9]], parameters: Vec::new() };
     let grid = Grid { start: 0.0, step: 0.1, steps: 30 };
-    let reference = Tolerance { max_steps: 20_000, ..Tolerance::new(1e-6) };
-    let settings = Settings { held: 100, reference, ..Settings::default() };
+    let exact = Tolerance { max_steps: 20_000, ..Tolerance::new(1e-6) };
+    let reference = Reference::Dop853;
+    let settings = Settings { held: 100, reference, exact, ..Settings::default() };
     let references = References::solve(&Jump, &ranges, grid, 1, settings).unwrap();
     let compiled = references.teach(&Jump, 1, &compile).unwrap();
     assert!(compiled.taught.error <= compiled.taught.coarse_error);
@@ -182,7 +183,7 @@ fn a_discontinuous_system_makes_promises_that_hold() {
     let outcome = compiled.solve(&Jump, &members, grid, None).unwrap();
     assert!(outcome.solution.states.iter().all(|value| value.is_finite()));
     let times = grid.times();
-    let exact = Jump.solve(&members.ensemble(0.0, &times), Method::Dop853(reference)).unwrap();
+    let exact = Jump.solve(&members.ensemble(0.0, &times), references.exact).unwrap();
     let normal = &compiled.taught.normal;
     let rows = outcome.solution.states.chunks(30).zip(exact.states.chunks(30));
     let kept = rows.zip(outcome.bands.chunks(30)).filter(|((found, fine), bands)| {
@@ -316,4 +317,55 @@ fn far_from_the_demos_steps_are_divided() {
     let (far, coarse, many) = solve(&members(3.0));
     assert!(many > 2 * few, "{few} {many}");
     assert!(near < 1e-5 && far < coarse / 100.0, "{near:.1e} {far:.1e} {coarse:.1e}");
+}
+
+/// `u' = p (cos t − u)`, stiff for large `p`.
+struct Following;
+
+impl System for Following {
+    type State = [Lanes; 1];
+
+    fn zero(&self) -> Self::State {
+        [Lanes::ZERO]
+    }
+
+    fn parameters(&self) -> usize {
+        1
+    }
+
+    fn rhs(&self, t: Lanes, u: &Self::State, p: &[Lanes], du: &mut Self::State) {
+        du[0] = p[0] * (t.cos() - u[0]);
+    }
+}
+
+#[test]
+fn stiff_systems_are_told_and_solved_within_their_promise() {
+    let ranges = Ranges { initial: vec![[1.0, 1.0]], parameters: vec![[1e6, 2e6]] };
+    let grid = Grid { start: 0.0, step: 0.5, steps: 12 };
+    let settings = Settings { demos: 8, held: 30, ..Settings::default() };
+    let ways = (Ways::All, &compile as Teach<'_>);
+    let tolerance = 1e-4;
+    let choice = choose(&Following, (&ranges, grid), tolerance, ways, settings).unwrap();
+    let Method::Rodas5p(exact) = choice.exact else { panic!("{:?}", choice.exact) };
+    assert_eq!(exact, settings.exact);
+    assert!(matches!(choice.solver.method, Method::Rodas5p(_)), "{:?}", choice.solver);
+    assert!(choice.compiled.is_none() && choice.solver.promise <= tolerance, "{choice:?}");
+    let members = ranges.draw(5, 0..40);
+    let outcome = choice.solver.solve(&Following, &members, grid).unwrap();
+    let spread = choice.normal.states[0][1];
+    let times = grid.times();
+    let rows = outcome.solution.states.chunks(times.len()).zip(&members.parameters);
+    let kept = rows.filter(|(states, p)| {
+        let p = *p;
+        states.iter().zip(&times).all(|(u, t)| {
+            let expected = (p * p * t.cos() + p * t.sin()) / (1.0 + p * p);
+            (u - expected).abs() < choice.solver.promise * spread
+        })
+    });
+    // Nine in ten, give or take.
+    assert!(kept.count() >= 31);
+    // One that is not stiff is left to DOP853.
+    let slow = Ranges { parameters: vec![[1.0, 2.0]], ..ranges };
+    let choice = choose(&Following, (&slow, grid), tolerance, ways, settings).unwrap();
+    assert!(matches!(choice.exact, Method::Dop853(_)), "{:?}", choice.exact);
 }

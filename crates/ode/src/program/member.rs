@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use super::{Program, Rows, meeting::Meeting, solve_groups};
 use crate::{
     Dynamics, Ensemble, LANES, Lanes, Method, Result, Scheme, Solution, Status, System,
-    dynamics::Job, solve,
+    dynamics::Job, event::Watch, solve,
 };
 
 /// Answers that are kept for each lane: more than a step of most methods asks for.
@@ -57,6 +57,18 @@ impl System for Asked<'_> {
 
     fn rhs(&self, t: Lanes, u: &Self::State, p: &[Lanes], du: &mut Self::State) {
         self.0.ask(t, u, p, du);
+    }
+
+    fn events(&self) -> usize {
+        self.0.program.events.len()
+    }
+
+    fn watch(&self, event: usize) -> Watch {
+        self.0.program.events.watch(event)
+    }
+
+    fn event(&self, event: usize, t: Lanes, u: &Self::State, p: &[Lanes]) -> Lanes {
+        self.0.program.events.value(event, t, u, p)
     }
 }
 
@@ -166,7 +178,7 @@ impl Dynamics for Member<'_> {
     }
 
     fn solve(&self, ensemble: &Ensemble<'_>, method: Method) -> Result<Solution> {
-        let d = self.dimension();
+        let (d, events) = (self.dimension(), self.program.events.len());
         let n = ensemble.check(d, self.parameters())?;
         if n > LANES {
             return solve_groups(self, ensemble, method);
@@ -177,6 +189,7 @@ impl Dynamics for Member<'_> {
             end: vec![ensemble.start; n],
             last: ensemble.initial.to_vec(),
             evaluations: vec![0; n],
+            crossings: vec![f64::NAN; n * events],
         };
         let is_finite = |i: &usize| ensemble.initial[i * d..][..d].iter().all(|x| x.is_finite());
         let (good, bad): (Vec<usize>, Vec<usize>) = (0..n).partition(is_finite);
@@ -186,6 +199,8 @@ impl Dynamics for Member<'_> {
                 let row = ensemble.times.len() * d;
                 all.states[to * row..][..row].copy_from_slice(&part.states[from * row..][..row]);
                 all.last[to * d..][..d].copy_from_slice(&part.last[from * d..][..d]);
+                all.crossings[to * events..][..events]
+                    .copy_from_slice(&part.crossings[from * events..][..events]);
                 all.status[to] = part.status[from];
                 all.end[to] = part.end[from];
                 all.evaluations[to] = part.evaluations[from];
@@ -204,6 +219,10 @@ impl Dynamics for Member<'_> {
         next: &mut [Lanes],
     ) {
         Asked(self).step(scheme, at, u, p, slopes, next);
+    }
+
+    fn slopes(&self, t: Lanes, u: &[Lanes], p: &[Lanes], slopes: &mut [Lanes]) {
+        self.ask(t, u, p, slopes);
     }
 
     /// One after the other: what asks at the same time are the members.

@@ -35,6 +35,7 @@ use self::{
 use crate::{
     Dynamics, Ensemble, Error, LANES, Lanes, Method, Result, Scheme, Solution,
     dynamics::{Job, each},
+    text::Events,
 };
 
 /// Most threads that solve at once: most rows of a request in groups of lanes.
@@ -45,6 +46,8 @@ const THREADS: usize = 256;
 pub struct Program {
     /// The program, its arguments, and how it is to be run.
     settings: Settings,
+    /// What is watched along its trajectories.
+    events: Events,
     process: Mutex<State>,
     failed: AtomicBool,
 }
@@ -85,7 +88,13 @@ struct Rows {
 impl Program {
     /// A program; it is not started yet.
     pub fn new(settings: Settings) -> Self {
-        Self { settings, process: Mutex::new(State::Idle), failed: AtomicBool::new(false) }
+        let (process, failed) = (Mutex::new(State::Idle), AtomicBool::new(false));
+        Self { settings, events: Events::default(), process, failed }
+    }
+
+    /// The same, with events.
+    pub fn watching(self, events: Events) -> Self {
+        Self { events, ..self }
     }
 
     /// Slopes of all rows, `[n, d]`. After a failure there are no others.
@@ -165,6 +174,11 @@ impl Dynamics for Program {
         Member::new(self, &meeting).step(scheme, at, u, p, slopes, next);
     }
 
+    fn slopes(&self, t: Lanes, u: &[Lanes], p: &[Lanes], slopes: &mut [Lanes]) {
+        let meeting = Meeting::new(self, 1);
+        Member::new(self, &meeting).slopes(t, u, p, slopes);
+    }
+
     fn run(&self, jobs: Vec<Job<'_>>) -> Result<()> {
         let threads = jobs.len().min(THREADS);
         let waiting = Mutex::new(jobs.into_iter());
@@ -215,12 +229,13 @@ fn solve_groups(
         None => return Err(Error::Shape { what: "groups", found: 0, expected: 1 }),
     };
     for group in groups {
-        let Solution { states, status, end, last, evaluations } = group?;
+        let Solution { states, status, end, last, evaluations, crossings } = group?;
         all.states.extend(states);
         all.status.extend(status);
         all.end.extend(end);
         all.last.extend(last);
         all.evaluations.extend(evaluations);
+        all.crossings.extend(crossings);
     }
     Ok(all)
 }

@@ -30,6 +30,7 @@ pub(super) fn adaptive<V: Simd, S: System, P: Pair<S>>(
     let (mut lanes, mut pair) = (Filled::new(system, work), P::new(system));
     let mut ended = [true; LANES];
     loop {
+        lanes.t = Lanes::splat(f64::NAN).select(ended, lanes.t);
         for lane in (0..LANES).filter(|&lane| ended[lane]) {
             let Some(next) = waiting.pop(system, P::ORDER, tolerance, work) else { break };
             lanes.fill(system, &mut pair, lane, &waiting, next, work);
@@ -61,9 +62,7 @@ struct Filled<S: System> {
     control: Control,
     /// A state inside a step.
     inside: S::State,
-    /// The state of one trajectory.
-    state: Vec<f64>,
-    /// Values of the events at the beginning of the step, `[events, LANES]`.
+    /// Values of the events at the beginning of the step.
     events: Vec<Lanes>,
 }
 
@@ -92,13 +91,12 @@ impl<S: System> Filled<S> {
             wanted: Lanes::splat(f64::INFINITY),
             steps: [0; LANES],
             dense: [0; LANES],
-            t: Lanes::ZERO,
+            t: Lanes::splat(f64::NAN),
             h: Lanes::ZERO,
             u: system.zero(),
             p: work.parameters(),
             control: Control::new(),
             inside: system.zero(),
-            state: vec![0.0; work.dimension],
             events: vec![Lanes::ZERO; system.events()],
         }
     }
@@ -127,17 +125,9 @@ impl<S: System> Filled<S> {
         self.time[lane] = work.first();
         self.wanted.0[lane] = work.time(work.first());
         (self.steps[lane], self.dense[lane]) = (0, 0);
-        self.note_events(system, lane);
-    }
-
-    /// Values of the events where a lane stands.
-    fn note_events(&mut self, system: &S, lane: usize) {
-        if !self.events.is_empty() {
-            gather(&self.u, lane, &mut self.state);
-            let p: Vec<f64> = self.p.iter().map(|p| p.0[lane]).collect();
-            for (event, value) in self.events.iter_mut().enumerate() {
-                value.0[lane] = system.event(event, self.t.0[lane], &self.state, &p);
-            }
+        for event in 0..self.events.len() {
+            let value = system.event(event, self.t, &self.u, &self.p);
+            self.events[event].0[lane] = value.0[lane];
         }
     }
 
@@ -174,9 +164,9 @@ impl<S: System> Filled<S> {
         let mut stopped = [None; LANES];
         let mut until = to;
         if watched {
-            for lane in (0..LANES).filter(|&lane| taken[lane]) {
-                stopped[lane] = self.event(simd, system, pair, lane, [h, to]);
-                if let Some((_, theta)) = stopped[lane] {
+            stopped = self.watch(simd, system, pair, taken, [h, to], work);
+            for (lane, stopped) in stopped.iter().enumerate() {
+                if let Some((_, theta)) = stopped {
                     until.0[lane] = self.t.0[lane] + theta * h.0[lane];
                 }
             }
@@ -197,11 +187,6 @@ impl<S: System> Filled<S> {
         self.t = to.select(taken, self.t);
         self.h = h * self.control.ratio(error, P::ORDER);
         pair.advance(taken);
-        if watched {
-            for lane in (0..LANES).filter(|&lane| taken[lane]) {
-                self.note_events(system, lane);
-            }
-        }
         // Lanes that took their last step, or for which a shorter one makes no sense.
         let done: [bool; LANES] = each(|lane| taken[lane] & (self.wanted.0[lane] == f64::INFINITY));
         let stuck: [bool; LANES] = each(|lane| {
@@ -275,40 +260,65 @@ impl<S: System> Filled<S> {
         self.wanted.0[lane] = f64::INFINITY;
     }
 
-    /// The first event in a step, and where, in shares of the step.
-    fn event<V: Simd, P: Pair<S>>(
+    /// The first event in a step of each lane that stops it, and where, in shares of the step. Notes all
+    /// events up to there.
+    fn watch<V: Simd, P: Pair<S>>(
         &mut self,
         simd: V,
         system: &S,
         pair: &P,
-        lane: usize,
+        taken: [bool; LANES],
         [h, to]: [Lanes; 2],
-    ) -> Option<(usize, f64)> {
-        let (from, p) = (self.t.0[lane], self.p.iter().map(|p| p.0[lane]).collect::<Vec<_>>());
-        let mut first: Option<(usize, f64)> = None;
+        work: &mut Work<'_>,
+    ) -> [Option<(usize, f64)>; LANES] {
+        let mut stopped: [Option<(usize, f64)>; LANES] = [None; LANES];
+        let mut found = Vec::new();
         for event in 0..self.events.len() {
-            let before = self.events[event].0[lane];
-            gather(pair.end(), lane, &mut self.state);
-            let after = system.event(event, to.0[lane], &self.state, &p);
-            // One that begins at zero has been.
-            if before == 0.0 || before * after > 0.0 || after.is_nan() {
+            let (before, watch) = (self.events[event], system.watch(event));
+            let after = system.event(event, to, pair.end(), &self.p);
+            let crosses =
+                each(|lane| taken[lane] & watch.direction.crosses(before.0[lane], after.0[lane]));
+            self.events[event] = after.select(taken, before);
+            if !any(&crosses) {
                 continue;
             }
-            let (mut low, mut high) = (0.0, 1.0);
-            for _ in 0..HALVINGS {
-                let middle = 0.5 * (low + high);
-                pair.between(simd, &self.u, h, Lanes::splat(middle), &mut self.inside);
-                gather(&self.inside, lane, &mut self.state);
-                let value = system.event(event, from + middle * h.0[lane], &self.state, &p);
-                match before * value > 0.0 {
-                    true => low = middle,
-                    false => high = middle,
+            let theta = self.zero(simd, system, pair, (event, before), h);
+            for lane in (0..LANES).filter(|&lane| crosses[lane]) {
+                let theta = theta.0[lane];
+                if watch.stops && stopped[lane].is_none_or(|(_, first)| theta < first) {
+                    stopped[lane] = Some((event, theta));
                 }
-            }
-            if first.is_none_or(|(_, theta)| high < theta) {
-                first = Some((event, high));
+                found.push((lane, event, theta));
             }
         }
-        first
+        for (lane, event, theta) in found {
+            if stopped[lane].is_none_or(|(_, first)| theta <= first) {
+                let time = self.t.0[lane] + theta * h.0[lane];
+                work.cross(self.trajectories[lane], (event, self.events.len()), time);
+            }
+        }
+        stopped
+    }
+
+    /// Where an event that had these values at the beginning of a step has a zero, in shares of it, in
+    /// each lane that has one.
+    fn zero<V: Simd, P: Pair<S>>(
+        &mut self,
+        simd: V,
+        system: &S,
+        pair: &P,
+        (event, before): (usize, Lanes),
+        h: Lanes,
+    ) -> Lanes {
+        let (mut low, mut high) = (Lanes::ZERO, Lanes::splat(1.0));
+        for _ in 0..HALVINGS {
+            let middle = 0.5 * (low + high);
+            pair.between(simd, &self.u, h, middle, &mut self.inside);
+            let value = system.event(event, self.t + middle * h, &self.inside, &self.p);
+            let later = each(|lane| before.0[lane] * value.0[lane] > 0.0);
+            low = middle.select(later, low);
+            high = high.select(later, middle);
+        }
+        high
     }
 }

@@ -109,6 +109,7 @@ pub(super) fn fixed<S: System, E: Explicit>(system: &S, steps: usize, work: &mut
             work.load(first + lane, lane, u.as_mut(), &mut p);
             *ended = false;
         }
+        u.as_mut().iter_mut().for_each(|lanes| lanes.0[count..].fill(f64::NAN));
         let (mut from, mut evaluations) = (work.start, 0);
         for time in 0..work.times.len() {
             let to = work.times[time];

@@ -13,6 +13,7 @@ mod work;
 
 use pulp::{Arch, Simd, WithSimd};
 
+pub use self::work::PART;
 use self::{adaptive::adaptive, dop853::Dop853, fixed::fixed, rodas5p::Rodas5p, tsit5::Tsit5};
 pub(crate) use self::{
     fixed::{Euler, Explicit, Heun, Rk4, slopes, step},
@@ -129,18 +130,24 @@ impl Method {
 /// solved with it.
 ///
 /// # Errors
-/// If the ensemble does not fit the system, or the method makes no sense. What goes wrong with a
+/// If the ensemble does not fit the system, the method makes no sense, or the system has events and the
+/// method equal steps. What goes wrong with a
 /// trajectory is its [`Status`](crate::Status).
 pub fn solve<S: System>(system: &S, ensemble: &Ensemble<'_>, method: Method) -> Result<Solution> {
     let dimension = system.zero().as_ref().len();
     let n = ensemble.check(dimension, system.parameters())?;
     method.check()?;
+    let events = system.events();
+    if events > 0 && matches!(method, Method::Euler(_) | Method::Heun(_) | Method::Rk4(_)) {
+        return Err(Error::Events { way: "a method with equal steps" });
+    }
     let mut solution = Solution {
         states: vec![0.0; n * ensemble.times.len() * dimension],
         status: vec![Default::default(); n],
         end: vec![ensemble.start; n],
         last: ensemble.initial.to_vec(),
         evaluations: vec![0; n],
+        crossings: vec![f64::NAN; n * events],
     };
     let arch = Arch::new();
     Work::split(system, ensemble, &mut solution, |work| {

@@ -34,10 +34,10 @@ impl System for Turning {
         2
     }
 
-    fn event(&self, event: usize, _: f64, u: &[f64], p: &[f64]) -> f64 {
+    fn event(&self, event: usize, _: Lanes, u: &Self::State, p: &[Lanes]) -> Lanes {
         assert!(p.is_empty());
         // Never, and where the angle passes three quarters of a turn.
-        [2.0, u[0] + 0.99][event]
+        [Lanes::splat(2.0), u[0] + Lanes::splat(0.99)][event]
     }
 }
 

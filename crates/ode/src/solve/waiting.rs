@@ -80,8 +80,9 @@ impl<S: System> Waiting<S> {
     /// First slopes and steps (Hairer et al., section II.4).
     #[inline(always)]
     fn prepare(&mut self, system: &S, order: f64, tolerance: Tolerance, start: f64) {
-        let Self { u, p, slope, h, ahead: [ahead, later], .. } = self;
-        let t = Lanes::splat(start);
+        let Self { ready, u, p, slope, h, ahead: [ahead, later], .. } = self;
+        let mut t = Lanes::splat(start);
+        t.0[ready.len()..].fill(f64::NAN);
         system.rhs(t, u, p, slope);
         let (u, d) = (u.as_ref(), u.as_ref().len());
         let scale = |u: Lanes| Lanes::splat(tolerance.absolute) + tolerance.relative * u.abs();

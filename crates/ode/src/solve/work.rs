@@ -4,8 +4,10 @@ use rayon::prelude::*;
 
 use crate::{Ensemble, LANES, Lanes, Solution, Status, System};
 
-/// Least and most trajectories of a part: enough for lanes that finish early to find others.
-const PART: [usize; 2] = [64, 512];
+/// Least trajectories of a part: enough for lanes that finish early to find others.
+pub const PART: usize = 64;
+/// Most of them.
+const MOST: usize = 512;
 /// Parts of each thread, as some take longer than others.
 const PARTS: usize = 16;
 
@@ -22,6 +24,7 @@ pub(crate) struct Work<'a> {
     end: &'a mut [f64],
     last: &'a mut [f64],
     evaluations: &'a mut [u64],
+    crossings: &'a mut [f64],
 }
 
 impl Work<'_> {
@@ -34,21 +37,25 @@ impl Work<'_> {
     ) {
         let dimension = system.zero().as_ref().len();
         let (n, parameter_count) = (solution.status.len(), system.parameters());
-        let [least, most] = PART;
         let share = n / (PARTS * rayon::current_num_threads());
-        let size = share.next_multiple_of(LANES).clamp(least, most);
+        let size = share.next_multiple_of(LANES).clamp(PART, MOST);
         // At least one value a chunk, also where there are no times or parameters.
         let chunk = |width: usize| (size * width).max(1);
         let mut states: Vec<&mut [f64]> =
             solution.states.chunks_mut(chunk(ensemble.times.len() * dimension)).collect();
         states.resize_with(n.div_ceil(size), Default::default);
+        let mut crossings: Vec<&mut [f64]> =
+            solution.crossings.chunks_mut(chunk(system.events())).collect();
+        crossings.resize_with(n.div_ceil(size), Default::default);
         let outputs = states
             .into_par_iter()
+            .zip(crossings)
             .zip(solution.status.par_chunks_mut(size))
             .zip(solution.end.par_chunks_mut(size))
             .zip(solution.last.par_chunks_mut(chunk(dimension)))
             .zip(solution.evaluations.par_chunks_mut(size));
-        outputs.enumerate().for_each(|(part, ((((states, status), end), last), evaluations))| {
+        outputs.enumerate().for_each(|(part, outputs)| {
+            let (((((states, crossings), status), end), last), evaluations) = outputs;
             let (first, count) = (part * size, status.len());
             let rows = |values: &'_ [f64], width: usize| -> std::ops::Range<usize> {
                 debug_assert!((first + count) * width <= values.len());
@@ -68,6 +75,7 @@ impl Work<'_> {
                 end,
                 last,
                 evaluations,
+                crossings,
             });
         });
     }
@@ -114,6 +122,14 @@ impl Work<'_> {
         let first = trajectory * self.dimension;
         let into = &mut self.last[first..first + self.dimension];
         into.iter_mut().zip(last).for_each(|(into, value)| *into = value);
+    }
+
+    /// Notes when one of so many events happened, if it is the first time.
+    pub fn cross(&mut self, trajectory: usize, (event, events): (usize, usize), time: f64) {
+        let first = &mut self.crossings[trajectory * events + event];
+        if first.is_nan() {
+            *first = time;
+        }
     }
 
     /// Notes how a trajectory ended, after so many evaluations.

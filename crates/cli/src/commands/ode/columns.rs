@@ -1,16 +1,23 @@
-//! Trajectories as files: CSV with a row for each state, or a NumPy array.
+//! Trajectories as files: a table with a row for each state, or a NumPy array.
 
-use std::{io::Write, path::Path};
+use std::path::Path;
 
-use anyhow::bail;
+use anyhow::Context;
+use quintet_data::formats::atomic::NewFile;
 
-use super::npy;
+use super::{
+    npy,
+    table::{self, Column, Kind, Table},
+};
+
+/// Most rows of a group of Parquet, if a trajectory has no more.
+const ROWS: usize = 1 << 18;
 
 /// How trajectories are written.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Format {
     /// A row for each time of each trajectory.
-    Csv,
+    Table(table::Format),
     /// An array `[n, times, d]`, the first states included.
     Npy,
 }
@@ -18,11 +25,12 @@ pub enum Format {
 impl Format {
     /// By the ending of a name.
     pub fn of(path: &Path) -> anyhow::Result<Self> {
-        match path.extension().and_then(|ending| ending.to_str()) {
-            Some("csv") => Ok(Self::Csv),
-            Some("npy") => Ok(Self::Npy),
-            _ => bail!("{}: the name should end in .csv or .npy", path.display()),
+        if path.extension().is_some_and(|ending| ending == "npy") {
+            return Ok(Self::Npy);
         }
+        table::Format::of(path).map(Self::Table).with_context(|| {
+            format!("{}: the name should end in .csv, .parquet or .npy", path.display())
+        })
     }
 }
 
@@ -39,67 +47,89 @@ pub struct Batch<'a> {
 }
 
 /// Writes trajectories one batch after the other.
-pub struct Writer<'a, W> {
-    out: W,
-    format: Format,
+pub struct Writer<'a> {
+    out: Out,
     /// All times, the first included.
     times: &'a [f64],
     dimension: usize,
 }
 
-impl<'a, W: Write> Writer<'a, W> {
+enum Out {
+    Table(Table<NewFile>),
+    Npy(NewFile),
+}
+
+impl<'a> Writer<'a> {
     /// Begins a file of `n` trajectories.
     pub fn new(
-        mut out: W,
-        format: Format,
+        path: &Path,
         (n, times, names): (u64, &'a [f64], &[String]),
         bands: bool,
     ) -> anyhow::Result<Self> {
-        match format {
-            Format::Csv => {
+        let mut file = NewFile::create(path)?;
+        let out = match Format::of(path)? {
+            Format::Table(format) => {
                 let widths = names.iter().filter(|_| bands).map(|name| format!("{name}_band"));
-                let names: Vec<String> = names.iter().cloned().chain(widths).collect();
-                writeln!(out, "trajectory,time,{}", names.join(","))?;
+                let numbers = ["time".into()].into_iter().chain(names.iter().cloned());
+                let numbers = numbers.chain(widths).map(|name| (name, Kind::Number));
+                let all = [("trajectory".into(), Kind::Count)].into_iter().chain(numbers);
+                Out::Table(Table::new(file, format, &all.collect::<Vec<_>>())?)
             }
-            Format::Npy => npy::head(&mut out, &[n, times.len() as u64, names.len() as u64])?,
-        }
-        Ok(Self { out, format, times, dimension: names.len() })
+            Format::Npy => {
+                npy::head(&mut file, &[n, times.len() as u64, names.len() as u64])?;
+                Out::Npy(file)
+            }
+        };
+        Ok(Self { out, times, dimension: names.len() })
     }
 
     /// Writes a batch.
     pub fn write(&mut self, batch: &Batch<'_>) -> anyhow::Result<()> {
         let d = self.dimension;
         let row = (self.times.len() - 1) * d;
-        for (i, (initial, states)) in
-            batch.initial.chunks(d).zip(batch.states.chunks(row)).enumerate()
-        {
-            match self.format {
-                Format::Npy => {
-                    npy::numbers(&mut self.out, initial)?;
-                    npy::numbers(&mut self.out, states)?;
+        let n = batch.initial.len() / d;
+        match &mut self.out {
+            Out::Npy(file) => {
+                for (initial, states) in batch.initial.chunks(d).zip(batch.states.chunks(row)) {
+                    npy::numbers(file, initial)?;
+                    npy::numbers(file, states)?;
                 }
-                Format::Csv => {
-                    let bands = batch.bands.map(|bands| &bands[i * row..][..row]);
-                    let number = batch.first + i as u64;
-                    let none = vec![0.0; d];
-                    for (j, time) in self.times.iter().enumerate() {
-                        write!(self.out, "{number},{time}")?;
-                        let at = |all: &'_ [f64]| -> Vec<f64> { all[(j - 1) * d..][..d].to_vec() };
-                        let state = if j == 0 { initial.to_vec() } else { at(states) };
-                        let band = bands.map(|bands| if j == 0 { none.clone() } else { at(bands) });
-                        for value in state.iter().chain(band.iter().flatten()) {
-                            write!(self.out, ",{value}")?;
-                        }
-                        writeln!(self.out)?;
+            }
+            Out::Table(table) => {
+                let size = (ROWS / self.times.len()).max(1);
+                for first in (0..n).step_by(size) {
+                    let some = first..n.min(first + size);
+                    // One component at all times of these trajectories.
+                    let along = |initial: &[f64], later: &[f64], component: usize| {
+                        let of = some.clone().flat_map(|i| {
+                            let later = later[i * row..][..row].iter().skip(component).step_by(d);
+                            [initial[i * d + component]].into_iter().chain(later.copied())
+                        });
+                        Column::Number(of.collect())
+                    };
+                    let times =
+                        || some.clone().flat_map(|i| self.times.iter().map(move |t| (i, t)));
+                    let numbers = times().map(|(i, _)| batch.first + i as u64).collect();
+                    let mut columns = vec![Column::Count(numbers)];
+                    columns.push(Column::Number(times().map(|(_, time)| *time).collect()));
+                    columns.extend((0..d).map(|c| along(batch.initial, batch.states, c)));
+                    if let Some(bands) = batch.bands {
+                        let none = vec![0.0; batch.initial.len()];
+                        columns.extend((0..d).map(|c| along(&none, bands, c)));
                     }
+                    table.write(&columns)?;
                 }
             }
         }
         Ok(())
     }
 
-    /// What it wrote to.
-    pub fn finish(self) -> W {
-        self.out
+    /// Gives the file its name.
+    pub fn publish(self) -> anyhow::Result<()> {
+        let file = match self.out {
+            Out::Table(table) => table.finish()?,
+            Out::Npy(file) => file,
+        };
+        Ok(file.publish()?)
     }
 }

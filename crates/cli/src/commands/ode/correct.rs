@@ -6,21 +6,20 @@ use anyhow::{bail, ensure};
 use burn::Device;
 use quintet_fmint::{Fmint, InContext};
 use quintet_ode::{
-    Demos, Dynamics, Members, Method, Tolerance,
-    correct::{Choice, Coarse, Outcome, Settings, Source, Taught, Ways, choose, compile},
+    Demos, Dynamics, Members, Method,
+    correct::{
+        Choice, Coarse, Outcome, Reference, Settings, Source, Taught, Ways, choose, compile,
+    },
 };
 use serde::Serialize;
 use serde_json::json;
 
 use super::{
-    plot::{Picture, SHOWN, Style},
+    picture::{Legend, Of, Picture, SHOWN, Style},
     problem::{Problem, ProblemArgs},
     summary::{BATCH, Corrected, OutputArgs, Solved},
 };
 use crate::{interrupt::Interrupt, output, progress};
-
-/// What counts as exact.
-const EXACT: Tolerance = Tolerance { relative: 1e-11, absolute: 1e-11, max_steps: 1_000_000 };
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -48,6 +47,10 @@ pub struct Args {
     /// Trajectories that are solved exactly to calibrate promises on
     #[arg(long, value_name = "N", default_value_t = 200)]
     calibrate: usize,
+    /// What solves trajectories exactly: dop853, rodas5p (for stiff systems), or auto (rodas5p where
+    /// dop853 takes more than 100,000 steps). Where rodas5p does, it takes the place of Tsit5 too
+    #[arg(long, value_name = "METHOD", default_value = "auto")]
+    reference: String,
     /// Solve so many of the trajectories exactly too, and say how many break their promise
     #[arg(long, value_name = "N", default_value_t = 0)]
     check: u64,
@@ -105,9 +108,24 @@ impl By {
     }
 
     /// What corrects with so many steps, or the solver.
-    fn name(&self, substeps: Option<usize>) -> String {
-        substeps.map_or("tsit5".into(), |steps| format!("{}:{steps}", self.name))
+    fn name(&self, substeps: Option<usize>, choice: &Choice) -> String {
+        let solver = || solver_name(choice.solver.method).into();
+        substeps.map_or_else(solver, |steps| format!("{}:{steps}", self.name))
     }
+}
+
+fn reference(text: &str) -> anyhow::Result<Reference> {
+    Ok(match text {
+        "auto" => Reference::Auto,
+        "dop853" => Reference::Dop853,
+        "rodas5p" => Reference::Rodas5p,
+        _ => bail!("--reference {text}: expected auto, dop853 or rodas5p"),
+    })
+}
+
+/// The name of the solver of what is not corrected.
+fn solver_name(method: Method) -> &'static str {
+    if matches!(method, Method::Rodas5p(_)) { "rodas5p" } else { "tsit5" }
 }
 
 /// Solves an ensemble coarsely and corrects it.
@@ -119,6 +137,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         demos: args.demos,
         held: args.calibrate,
         level: args.level,
+        reference: reference(&args.reference)?,
         seed: args.problem.seed,
         ..Settings::default()
     };
@@ -134,9 +153,8 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     let n = problem.members.count();
     let after = problem.grid.times();
     let times: Vec<f64> = [problem.grid.start].into_iter().chain(after.iter().copied()).collect();
-    let names = (&problem.states[..], &problem.parameters[..]);
-    let mut files = args.output.begin((n, &times), names, true)?;
-    let mut picture = Picture::new(&problem.states, &times);
+    let mut files = args.output.begin(&problem, (n, &times), true)?;
+    let mut picture = Picture::new(&problem.states, &times, Legend::Styles);
     let mut totals = Totals::default();
     let mut checked = Checked::default();
     let bar = progress::bar("trajectories");
@@ -173,16 +191,23 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         .considered
         .iter()
         .map(|of| {
-            json!({ "method": by.name(of.substeps), "share": of.share, "evaluations": of.evaluations })
+            json!({
+                "method": by.name(of.substeps, &choice), "share": of.share,
+                "evaluations": of.evaluations,
+            })
         })
         .collect();
     let each = n.max(1) as f64;
     let taught = choice.compiled.as_ref().map(|compiled| &compiled.taught);
-    let chosen = by.name(choice.compiled.as_ref().map(|compiled| compiled.substeps));
+    let chosen = by.name(choice.compiled.as_ref().map(|compiled| compiled.substeps), &choice);
     if args.output.json {
         return output::json(&json!({
             "system": problem.name, "n": n, "method": chosen, "considered": considered,
             "tolerance": args.tol, "level": args.level, "demos": args.demos,
+            "reference": match choice.exact {
+                Method::Rodas5p(_) => "rodas5p",
+                _ => "dop853",
+            },
             "calibrated_on": args.calibrate,
             "error_held_out": taught.map(|taught| taught.error),
             "error_coarse": taught.map(|taught| taught.coarse_error),
@@ -197,7 +222,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     for of in &choice.considered {
         output::line(format!(
             "  {:<12} {:>8.0} evaluations each, keeps {:.0}% within {}",
-            by.name(of.substeps),
+            by.name(of.substeps, &choice),
             of.evaluations,
             100.0 * of.share,
             args.tol
@@ -210,10 +235,11 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         ))?;
     }
     output::line(format!(
-        "  {} corrected, {} by Tsit5; {} unlike all that promises were calibrated on; {} beyond \
-         the tolerance",
+        "  {} corrected, {} by {}; {} unlike all that promises were calibrated on; {} beyond the \
+         tolerance",
         totals.corrected,
         n - totals.corrected,
+        solver_name(choice.solver.method),
         totals.unusual,
         totals.beyond
     ))?;
@@ -259,7 +285,7 @@ impl Checked {
         let members = members.select(&first, problem.states.len(), problem.parameters.len());
         let times = problem.grid.times();
         let ensemble = members.ensemble(problem.grid.start, &times);
-        let exact = problem.system().solve(&ensemble, Method::Dop853(EXACT))?;
+        let exact = problem.system().solve(&ensemble, choice.exact)?;
         let row = times.len() * problem.states.len();
         let states = outcome.solution.states.chunks(row).zip(exact.states.chunks(row));
         for ((found, exact), bands) in states.zip(outcome.bands.chunks(times.len())) {
@@ -317,7 +343,7 @@ fn spread(bands: &[f64], choice: &Choice) -> Vec<f64> {
     bands.iter().flat_map(|band| spreads.iter().map(move |[_, spread]| band * spread)).collect()
 }
 
-/// Draws the first trajectories beside the coarse and the exact ones.
+/// Draws the first trajectories beside the coarse and the exact ones, and their errors.
 fn show(
     problem: &Problem,
     choice: &Choice,
@@ -331,7 +357,7 @@ fn show(
     let times = problem.grid.times();
     let ensemble = members.ensemble(problem.grid.start, &times);
     let solve = |method| problem.system().solve(&ensemble, method);
-    let exact = solve(Method::Dop853(EXACT))?;
+    let exact = solve(choice.exact)?;
     let coarse = choice.compiled.as_ref().map(|compiled| compiled.taught.coarse);
     let steps = choice.compiled.as_ref().map_or(1, |compiled| compiled.substeps);
     let coarse = coarse.map(|of| solve(of.scheme.steps(steps))).transpose()?;
@@ -343,7 +369,14 @@ fn show(
         if let Some(coarse) = &coarse {
             picture.add(Style::Dashes, i, initial, &of(&coarse.states), None);
         }
+        let errors = |found: &[f64]| choice.normal.errors(found, &of(&exact.states)).collect();
+        if let Some(coarse) = &coarse {
+            picture.add_errors(Of::Coarse, i, errors(&of(&coarse.states)));
+        }
+        let promise = outcome.bands[i * times.len()..][..times.len()].to_vec();
+        picture.add_errors(Of::Promise, i, promise);
         let (states, bands) = (of(&outcome.solution.states), of(bands));
+        picture.add_errors(Of::Corrected, i, errors(&states));
         picture.add(Style::Line, i, initial, &states, Some(&bands));
     }
     Ok(())

@@ -1,9 +1,14 @@
 //! Where first states and parameters come from.
 
-use std::{fs::File, ops::Range, path::Path};
+use std::{ops::Range, path::Path};
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{bail, ensure};
 use quintet_ode::{Members, Ranges};
+
+use super::{
+    npy::Array,
+    table::{self, Numbers},
+};
 
 /// First states and parameters.
 pub enum Source {
@@ -19,41 +24,19 @@ pub enum Source {
 }
 
 impl Source {
-    /// Reads a CSV file with a column for each component of the state and each parameter, in any order.
-    pub fn read(path: &Path, states: &[String], parameters: &[String]) -> anyhow::Result<Self> {
-        let name = path.display();
-        let file = File::open(path).with_context(|| format!("{name}: cannot be read"))?;
-        let mut rows = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(file);
-        let header = rows.headers().with_context(|| format!("{name}: no header"))?.clone();
-        let column = |wanted: &String| {
-            header.iter().position(|column| column == wanted).with_context(|| {
-                let found = header.iter().collect::<Vec<_>>().join(", ");
-                format!("{name}: no column {wanted}; it has {found}")
-            })
+    /// Reads a file: by its ending a NumPy array, or a table with a column for each component of the
+    /// state and each parameter, in any order.
+    pub fn read(
+        path: &Path,
+        (states, parameters): (&[String], &[String]),
+        (ranges, seed): (&Ranges, u64),
+    ) -> anyhow::Result<Self> {
+        let is_array = path.extension().is_some_and(|ending| ending == "npy");
+        let (members, count) = match is_array {
+            true => array(path, (states, parameters), (ranges, seed))?,
+            false => rows(path, (states, parameters))?,
         };
-        let of = |names: &[String]| names.iter().map(column).collect::<anyhow::Result<Vec<_>>>();
-        let (states, parameters) = (of(states)?, of(parameters)?);
-        let mut members = Members::default();
-        let mut count = 0;
-        for (index, row) in rows.records().enumerate() {
-            let line = index + 2;
-            let row = row.with_context(|| format!("{name}: line {line}"))?;
-            let number = |column: &usize| match row.get(*column).map(str::parse::<f64>) {
-                Some(Ok(number)) if number.is_finite() => Ok(number),
-                _ => {
-                    let (column, found) = (&header[*column], row.get(*column).unwrap_or_default());
-                    bail!("{name}: line {line}, {column}: {found:?}; expected a finite number")
-                }
-            };
-            for column in &states {
-                members.initial.push(number(column)?);
-            }
-            for column in &parameters {
-                members.parameters.push(number(column)?);
-            }
-            count += 1;
-        }
-        ensure!(count > 0, "{name}: no rows after the header");
+        ensure!(count > 0, "{}: no rows; at least one trajectory is needed", path.display());
         Ok(Self::Given(members, count))
     }
 
@@ -74,4 +57,57 @@ impl Source {
             }
         }
     }
+}
+
+/// Of a table.
+fn rows(
+    path: &Path,
+    (states, parameters): (&[String], &[String]),
+) -> anyhow::Result<(Members, u64)> {
+    let mut members = Members::default();
+    let mut count = 0;
+    table::read(path, &[states, parameters].concat(), Numbers::Finite, |row| {
+        let (initial, parameters) = row.split_at(states.len());
+        members.initial.extend(initial);
+        members.parameters.extend(parameters);
+        count += 1;
+        Ok(())
+    })?;
+    Ok((members, count))
+}
+
+/// Of an array `[n, d]`, to which parameters are drawn, or `[n, d + p]`: states in the order of the
+/// system, then parameters in theirs.
+fn array(
+    path: &Path,
+    (states, parameters): (&[String], &[String]),
+    (ranges, seed): (&Ranges, u64),
+) -> anyhow::Result<(Members, u64)> {
+    let name = path.display();
+    let (d, p) = (states.len(), parameters.len());
+    let mut array = Array::open(path)?;
+    let [n, width] = array.shape[..] else {
+        bail!("{name}: an array of shape {:?}; expected [n, {d}] or [n, {}]", array.shape, d + p)
+    };
+    let names = [states, parameters].concat();
+    ensure!(
+        width == d || width == d + p,
+        "{name}: {width} numbers in each row; expected {d} ({}) or {} ({})",
+        states.join(", "),
+        d + p,
+        names.join(", ")
+    );
+    let values = array.values(0, n * width)?;
+    if let Some(at) = values.iter().position(|value| !value.is_finite()) {
+        let (row, column) = (at / width, at % width);
+        bail!("{name}: row {row}, {}: {}; expected a finite number", names[column], values[at]);
+    }
+    let column = |from: usize, to: usize| -> Vec<f64> {
+        values.chunks(width).flat_map(|row| &row[from..to]).copied().collect()
+    };
+    let parameters = match width == d {
+        true => ranges.draw(seed, 0..n as u64).parameters,
+        false => column(d, d + p),
+    };
+    Ok((Members { initial: column(0, d), parameters }, n as u64))
 }

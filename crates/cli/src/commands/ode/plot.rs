@@ -1,178 +1,171 @@
-//! Trajectories as a picture: a panel for each component of the state.
+//! `quintet ode plot`.
 
-use std::{io::Write, path::Path};
+use std::path::{Path, PathBuf};
 
-use anyhow::anyhow;
-use plotters::{
-    coord::Shift,
-    prelude::{
-        ChartBuilder, Circle, Color, DashedLineSeries, DrawingArea, IntoDrawingArea, LineSeries,
-        PathElement, RGBColor, SVGBackend, SeriesLabelPosition, WHITE,
-    },
+use anyhow::{Context, bail, ensure};
+use serde_json::json;
+
+use super::{
+    npy::Array,
+    picture::{COLOURS, Legend, PANELS, Picture, SHOWN, Style},
+    table::{self, Numbers},
 };
-use quintet_data::formats::atomic::NewFile;
+use crate::{output, progress};
 
-/// Trajectories that are drawn.
-pub const SHOWN: usize = 3;
-/// Components that are drawn.
-const PANELS: usize = 6;
-/// Width of a picture and height of a panel, in pixels.
-const SIZE: (u32, u32) = (900, 260);
-/// Okabe and Ito's colours, which colour-blind people tell apart.
-const COLOURS: [RGBColor; SHOWN] =
-    [RGBColor(0, 114, 178), RGBColor(213, 94, 0), RGBColor(0, 158, 115)];
-
-/// How a trajectory is drawn, and what the legend says of it.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Style {
-    /// What was asked for.
-    Line,
-    /// The coarse solution.
-    Dashes,
-    /// The exact solution.
-    Dots,
+#[derive(clap::Args)]
+pub struct Args {
+    /// What --out of `quintet ode solve` or `quintet ode correct` wrote: .csv, .parquet or .npy
+    states: PathBuf,
+    /// Trajectories, by their numbers from 0 [default: the first three]
+    #[arg(long, value_name = "N", value_delimiter = ',')]
+    members: Vec<u64>,
+    /// Components of the state; u0, u1 and so on in a .npy [default: the first six]
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    components: Vec<String>,
+    /// The picture (SVG) [default: the name of the states with .svg]
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
 }
 
-/// Some trajectories.
-pub struct Picture<'a> {
-    names: &'a [String],
-    times: &'a [f64],
-    drawn: Vec<Drawn>,
+/// Trajectories of a file.
+struct States {
+    /// The components that are drawn, `d` of them.
+    components: Vec<String>,
+    /// Their numbers.
+    members: Vec<u64>,
+    times: Vec<f64>,
+    /// For each, `[times, d]`.
+    values: Vec<Vec<f64>>,
+    /// Half widths of bands, for each `[times, d]`, if the file has some.
+    bands: Option<Vec<Vec<f64>>>,
 }
 
-struct Drawn {
-    style: Style,
-    trajectory: usize,
-    /// `[times, d]`
-    states: Vec<f64>,
-    /// Half widths, `[times, d]`.
-    bands: Option<Vec<f64>>,
-}
-
-type Panel<'a> = DrawingArea<SVGBackend<'a>, Shift>;
-
-impl<'a> Picture<'a> {
-    /// Of components of these names at these times.
-    pub fn new(names: &'a [String], times: &'a [f64]) -> Self {
-        Self { names, times, drawn: Vec::new() }
+/// Draws trajectories of a file.
+pub fn run(args: &Args) -> anyhow::Result<()> {
+    let out = args.out.clone().unwrap_or_else(|| args.states.with_extension("svg"));
+    output::check_target(&out)?;
+    ensure!(
+        args.members.len() <= COLOURS.len() && args.components.len() <= PANELS,
+        "--members and --components: at most {} and {PANELS} fit into a picture",
+        COLOURS.len()
+    );
+    let spinner = progress::spinner("reading states");
+    let is_array = args.states.extension().is_some_and(|ending| ending == "npy");
+    let read = if is_array { of_array } else { of_table };
+    let states = read(&args.states, &args.members, &args.components);
+    spinner.finish_and_clear();
+    let States { components, members, times, values, bands } = states?;
+    let mut picture = Picture::new(&components, &times, Legend::Members);
+    let d = components.len();
+    for (i, member) in members.iter().enumerate() {
+        let (initial, states) = values[i].split_at(d);
+        let bands = bands.as_ref().map(|bands| &bands[i][d..]);
+        picture.add(Style::Line, *member as usize, initial, states, bands);
     }
-
-    /// Adds a trajectory: its first state, the states after it, and their bands.
-    pub fn add(
-        &mut self,
-        style: Style,
-        trajectory: usize,
-        initial: &[f64],
-        states: &[f64],
-        bands: Option<&[f64]>,
-    ) {
-        let states = [initial, states].concat();
-        let bands = bands.map(|bands| [&vec![0.0; initial.len()], bands].concat());
-        self.drawn.push(Drawn { style, trajectory, states, bands });
+    let title = args.states.file_stem().unwrap_or_default().to_string_lossy();
+    picture.save(&out, &title)?;
+    match args.json {
+        true => output::json(&json!({
+            "written": out, "members": members, "components": components, "times": times.len(),
+            "bands": bands.is_some(),
+        })),
+        false => output::line(out.display()),
     }
+}
 
-    /// Draws them into an SVG file.
-    pub fn save(&self, path: &Path, title: &str) -> anyhow::Result<()> {
-        let mut text = String::new();
-        let panels = self.names.len().min(PANELS);
-        {
-            let size = (SIZE.0, SIZE.1 * panels as u32);
-            let root = SVGBackend::with_string(&mut text, size).into_drawing_area();
-            let failed = |error| anyhow!("{}: {error}", path.display());
-            root.fill(&WHITE).map_err(|error| failed(error.to_string()))?;
-            for (component, panel) in root.split_evenly((panels, 1)).iter().enumerate() {
-                let title = if component == 0 { title } else { "" };
-                self.panel(panel, component, title).map_err(failed)?;
-            }
-            root.present().map_err(|error| failed(error.to_string()))?;
+fn of_table(path: &Path, members: &[u64], chosen: &[String]) -> anyhow::Result<States> {
+    let names = table::names(path)?;
+    let band = |name: &String| format!("{name}_band");
+    let is_band = |name: &String| {
+        name.strip_suffix("_band").is_some_and(|of| names.iter().any(|name| name == of))
+    };
+    let components: Vec<String> = match chosen.is_empty() {
+        false => chosen.to_vec(),
+        true => {
+            let all = names.iter().filter(|name| !["trajectory", "time"].contains(&&name[..]));
+            all.filter(|name| !is_band(name)).take(PANELS).cloned().collect()
         }
-        let mut file = NewFile::create(path)?;
-        file.write_all(text.as_bytes())?;
-        Ok(file.publish()?)
-    }
-
-    /// The values of one component of a trajectory, as far as they are finite.
-    fn line<'b>(
-        &'b self,
-        all: &'b [f64],
-        component: usize,
-    ) -> impl Iterator<Item = (f64, f64)> + Clone + 'b {
-        let values = all.iter().skip(component).step_by(self.names.len()).copied();
-        self.times.iter().copied().zip(values).take_while(|(_, value)| value.is_finite())
-    }
-
-    fn panel(&self, panel: &Panel<'_>, component: usize, title: &str) -> Result<(), String> {
-        let said = |error: &dyn std::error::Error| error.to_string();
-        let values = || {
-            self.drawn.iter().flat_map(|drawn| self.line(&drawn.states, component)).map(|(_, y)| y)
-        };
-        let (low, high) = (values().fold(f64::MAX, f64::min), values().fold(f64::MIN, f64::max));
-        let room = if high > low { 0.08 * (high - low) } else { 1.0 };
-        let (low, high) = if low <= high { (low - room, high + room) } else { (-1.0, 1.0) };
-        let (Some(first), Some(last)) = (self.times.first(), self.times.last()) else {
-            return Ok(());
-        };
-        let mut chart = ChartBuilder::on(panel)
-            .caption(title, ("sans-serif", 18))
-            .margin(10)
-            .x_label_area_size(28)
-            .y_label_area_size(70)
-            .build_cartesian_2d(*first..*last, low..high)
-            .map_err(|error| said(&error))?;
-        chart
-            .configure_mesh()
-            .light_line_style(WHITE)
-            .x_desc("t")
-            .y_desc(&self.names[component])
-            .draw()
-            .map_err(|error| said(&error))?;
-        let mut named = Vec::new();
-        for drawn in &self.drawn {
-            let colour = COLOURS[drawn.trajectory % SHOWN];
-            let line = self.line(&drawn.states, component);
-            if let Some(bands) = &drawn.bands {
-                let edge = |sign: f64| {
-                    let of = self.line(&drawn.states, component).zip(self.line(bands, component));
-                    of.map(move |((t, y), (_, band))| (t, (y + sign * band).clamp(low, high)))
-                };
-                let mut below: Vec<(f64, f64)> = edge(-1.0).collect();
-                below.reverse();
-                let outline: Vec<(f64, f64)> = edge(1.0).chain(below).collect();
-                let area = plotters::element::Polygon::new(outline, colour.mix(0.2));
-                chart.draw_series([area]).map_err(|error| said(&error))?;
-            }
-            let (word, series) = match drawn.style {
-                Style::Line => {
-                    let series = LineSeries::new(line, colour.stroke_width(2));
-                    ("solution", chart.draw_series(series).map_err(|error| said(&error))?)
-                }
-                Style::Dashes => {
-                    let series = DashedLineSeries::new(line, 6, 4, colour.stroke_width(1));
-                    ("coarse", chart.draw_series(series).map_err(|error| said(&error))?)
-                }
-                Style::Dots => {
-                    let dots = line.map(|at| Circle::new(at, 2, colour.filled()));
-                    ("exact", chart.draw_series(dots).map_err(|error| said(&error))?)
-                }
-            };
-            if !named.contains(&word) && self.drawn.len() > SHOWN {
-                named.push(word);
-                let style = drawn.style;
-                series.label(word).legend(move |(x, y)| {
-                    let width = if style == Style::Dots { 4 } else { 20 };
-                    let thick = if style == Style::Dashes { 1 } else { 2 };
-                    PathElement::new(vec![(x, y), (x + width, y)], colour.stroke_width(thick))
-                });
-            }
-        }
-        if component == 0 && !named.is_empty() {
-            chart
-                .configure_series_labels()
-                .position(SeriesLabelPosition::UpperRight)
-                .background_style(WHITE.mix(0.8))
-                .draw()
-                .map_err(|error| said(&error))?;
+    };
+    ensure!(!components.is_empty(), "{}: no components beside the time", path.display());
+    let has_bands = components.iter().all(|name| names.contains(&band(name)));
+    let mut wanted = vec!["trajectory".to_owned(), "time".to_owned()];
+    wanted.extend(components.iter().cloned());
+    wanted.extend(components.iter().filter(|_| has_bands).map(band));
+    let tried = some(members);
+    let mut rows = vec![(Vec::new(), Vec::new(), Vec::new()); tried.len()];
+    let mut count = 0;
+    table::read(path, &wanted, Numbers::All, |row| {
+        count = count.max(row[0] as u64 + 1);
+        let of = tried.iter().zip(&mut rows).filter(|(member, _)| **member as f64 == row[0]);
+        for (_, (times, values, bands)) in of {
+            let (state, band) = row[2..].split_at(components.len());
+            times.push(row[1]);
+            values.extend(state);
+            bands.extend(band);
         }
         Ok(())
+    })?;
+    let members = there(path, members, count)?;
+    rows.truncate(members.len());
+    let times = rows.first().map(|(times, ..)| times.clone()).unwrap_or_default();
+    for (member, (other, ..)) in members.iter().zip(&rows) {
+        ensure!(
+            *other == times,
+            "{}: trajectory {member} has other times than {}",
+            path.display(),
+            members[0]
+        );
     }
+    let (values, bands) = rows.into_iter().map(|(_, values, bands)| (values, bands)).unzip();
+    Ok(States { components, members, times, values, bands: has_bands.then_some(bands) })
+}
+
+fn of_array(path: &Path, members: &[u64], chosen: &[String]) -> anyhow::Result<States> {
+    let mut array = Array::open(path)?;
+    let name = path.display();
+    let [n, times, d] = array.shape[..] else {
+        bail!("{name}: an array of shape {:?}; expected [n, times, components]", array.shape)
+    };
+    let names: Vec<String> = (0..d).map(|i| format!("u{i}")).collect();
+    let components: Vec<String> = match chosen.is_empty() {
+        false => chosen.to_vec(),
+        true => names.iter().take(PANELS).cloned().collect(),
+    };
+    let column = |wanted: &String| {
+        names
+            .iter()
+            .position(|name| name == wanted)
+            .with_context(|| format!("{name}: no component {wanted}; it has {}", names.join(", ")))
+    };
+    let columns = components.iter().map(column).collect::<anyhow::Result<Vec<_>>>()?;
+    ensure!(times > 0 && !columns.is_empty(), "{name}: no states");
+    let members = there(path, members, n as u64)?;
+    let mut values = Vec::new();
+    for member in &members {
+        let all = array.values(*member as usize * times * d, times * d)?;
+        let rows = all.chunks(d).flat_map(|row| columns.iter().map(|column| row[*column]));
+        values.push(rows.collect());
+    }
+    let times = (0..times).map(|time| time as f64).collect();
+    Ok(States { components, members, times, values, bands: None })
+}
+
+/// Those that were chosen, or the first.
+fn some(members: &[u64]) -> Vec<u64> {
+    match members.is_empty() {
+        true => (0..SHOWN as u64).collect(),
+        false => members.to_vec(),
+    }
+}
+
+/// Those that were chosen, or the first, of a file of so many.
+fn there(path: &Path, members: &[u64], count: u64) -> anyhow::Result<Vec<u64>> {
+    ensure!(count > 0, "{}: no trajectories", path.display());
+    if let Some(member) = members.iter().find(|member| **member >= count) {
+        bail!("{}: no trajectory {member}; it has {count}, from 0 on", path.display());
+    }
+    Ok(some(members).into_iter().filter(|member| *member < count).collect())
 }

@@ -20,7 +20,8 @@ pub struct ProblemArgs {
     /// Number of trajectories, drawn from the ranges of the system
     #[arg(long, short, default_value_t = 1000, conflicts_with = "initial")]
     n: u64,
-    /// Take first states and parameters from a CSV file with a column for each instead
+    /// Take first states and parameters from a file instead: .csv or .parquet with a column for each, or
+    /// .npy, an array [n, states] or [n, states + parameters]
     #[arg(long, value_name = "FILE")]
     initial: Option<PathBuf>,
     /// When trajectories begin [default: as the system says, or 0]
@@ -46,6 +47,8 @@ pub struct Problem {
     pub states: Vec<String>,
     /// The names of its parameters.
     pub parameters: Vec<String>,
+    /// The names of its events.
+    pub events: Vec<String>,
     /// From where to where both are drawn.
     pub ranges: Ranges,
     /// The times.
@@ -78,6 +81,7 @@ impl ProblemArgs {
                     name: info.name.into(),
                     states: owned(info.states),
                     parameters: owned(&names),
+                    events: Vec::new(),
                     ranges: info.ranges(),
                     grid: Grid { start: 0.0, step: 0.0, steps: self.points },
                     members: Source::Drawn { seed: self.seed, n: self.n },
@@ -97,6 +101,7 @@ impl ProblemArgs {
                     name: system.name.clone(),
                     states: system.states.clone(),
                     parameters: system.parameters.clone(),
+                    events: system.events.clone(),
                     ranges: system.ranges.clone(),
                     grid: Grid { start: 0.0, step: 0.0, steps: self.points },
                     members: Source::Drawn { seed: self.seed, n: self.n },
@@ -120,7 +125,8 @@ impl ProblemArgs {
         problem.grid.start = start;
         problem.grid.step = (end - start) / self.points as f64;
         if let Some(path) = &self.initial {
-            problem.members = Source::read(path, &problem.states, &problem.parameters)?;
+            let names = (&problem.states[..], &problem.parameters[..]);
+            problem.members = Source::read(path, names, (&problem.ranges, self.seed))?;
         }
         Ok(problem)
     }

@@ -7,7 +7,7 @@ use quintet_ode::{Method, Tolerance};
 use serde_json::json;
 
 use super::{
-    plot::{Picture, SHOWN, Style},
+    picture::{Legend, Picture, SHOWN, Style},
     problem::ProblemArgs,
     summary::{BATCH, OutputArgs, Solved},
 };
@@ -56,9 +56,8 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     let n = problem.members.count();
     let after = problem.grid.times();
     let times: Vec<f64> = [problem.grid.start].into_iter().chain(after.iter().copied()).collect();
-    let names = (&problem.states[..], &problem.parameters[..]);
-    let mut files = args.output.begin((n, &times), names, false)?;
-    let mut picture = Picture::new(&problem.states, &times);
+    let mut files = args.output.begin(&problem, (n, &times), false)?;
+    let mut picture = Picture::new(&problem.states, &times, Legend::Members);
     let bar = progress::bar("trajectories");
     bar.set_length(n);
     for first in (0..n).step_by(BATCH as usize) {
@@ -67,7 +66,8 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         let ensemble = members.ensemble(problem.grid.start, &after);
         let solution = problem.system().solve(&ensemble, method)?;
         if first == 0 {
-            let (d, row) = (names.0.len(), after.len() * names.0.len());
+            let d = problem.states.len();
+            let row = after.len() * d;
             for i in 0..SHOWN.min(solution.status.len()) {
                 let (initial, states) = (&members.initial[i * d..], &solution.states[i * row..]);
                 picture.add(Style::Line, i, &initial[..d], &states[..row], None);

@@ -2,15 +2,19 @@
 
 use std::{
     collections::BTreeMap,
-    io::Write,
     path::{Path, PathBuf},
 };
 
+use anyhow::Context;
 use quintet_data::formats::atomic::NewFile;
 use quintet_ode::{Members, Solution, Status, correct::Source};
 use serde::Serialize;
 
-use super::columns::{Batch, Format, Writer};
+use super::{
+    columns::{Batch, Format, Writer},
+    problem::Problem,
+    table::{self, Column, Kind, Table},
+};
 use crate::output;
 
 /// Trajectories solved at a time.
@@ -18,10 +22,11 @@ pub const BATCH: u64 = 4096;
 
 #[derive(clap::Args)]
 pub struct OutputArgs {
-    /// Write all states: a row for each in a .csv, or one array [n, times, d] in a .npy
+    /// Write all states: a row for each in a .csv or .parquet, or one array [n, times, d] in a .npy
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
-    /// Write a row for each trajectory: how it ended, where it comes from, its promise (CSV)
+    /// Write a row for each trajectory, as .csv or .parquet: how it ended, where it comes from, its
+    /// promise
     #[arg(long, value_name = "FILE")]
     summary: Option<PathBuf>,
     /// Draw some trajectories (SVG)
@@ -65,9 +70,9 @@ pub struct Tally {
 
 /// The files that were asked for.
 pub struct Files<'a> {
-    states: Option<(Writer<'a, NewFile>, PathBuf)>,
-    rows: Option<(NewFile, PathBuf)>,
-    names: (&'a [String], &'a [String]),
+    states: Option<(Writer<'a>, PathBuf)>,
+    rows: Option<(Table<NewFile>, PathBuf)>,
+    problem: &'a Problem,
     /// Counts.
     pub tally: Tally,
 }
@@ -78,6 +83,7 @@ impl OutputArgs {
         if let Some(path) = &self.out {
             Format::of(path)?;
         }
+        self.summary.as_deref().map(rows_format).transpose()?;
         let mut paths = self.out.iter().chain(&self.summary).chain(&self.plot);
         paths.try_for_each(|path| output::check_target(path))
     }
@@ -85,27 +91,39 @@ impl OutputArgs {
     /// Begins the files.
     pub fn begin<'a>(
         &self,
+        problem: &'a Problem,
         (n, times): (u64, &'a [f64]),
-        (states, parameters): (&'a [String], &'a [String]),
         corrected: bool,
     ) -> anyhow::Result<Files<'a>> {
+        let Problem { states, parameters, events, .. } = problem;
         let writer = |path: &Path| -> anyhow::Result<_> {
-            let of = (n, times, states);
-            let writer = Writer::new(NewFile::create(path)?, Format::of(path)?, of, corrected)?;
-            Ok((writer, path.to_owned()))
+            Ok((Writer::new(path, (n, times, states), corrected)?, path.to_owned()))
         };
         let rows = |path: &Path| -> anyhow::Result<_> {
-            let mut file = NewFile::create(path)?;
             let starts = states.iter().map(|name| format!("{name}_0"));
-            let names: Vec<String> = starts.chain(parameters.iter().cloned()).collect();
-            let more = if corrected { ",source,promise,unusual" } else { "" };
-            writeln!(file, "trajectory,{},status,end,evaluations{more}", names.join(","))?;
-            Ok((file, path.to_owned()))
+            let numbers = starts.chain(parameters.iter().cloned());
+            let numbers = numbers.map(|name| (name, Kind::Number));
+            let mut all = vec![("trajectory".into(), Kind::Count)];
+            all.extend(numbers);
+            let ends =
+                [("status", Kind::Word), ("end", Kind::Number), ("evaluations", Kind::Count)];
+            all.extend(ends.map(named));
+            if !events.is_empty() {
+                all.push(named(("event", Kind::Word)));
+                all.extend(events.iter().map(|name| (format!("{name}_at"), Kind::Number)));
+            }
+            if corrected {
+                let more =
+                    [("source", Kind::Word), ("promise", Kind::Number), ("unusual", Kind::Flag)];
+                all.extend(more.map(named));
+            }
+            let table = Table::new(NewFile::create(path)?, rows_format(path)?, &all)?;
+            Ok((table, path.to_owned()))
         };
         Ok(Files {
             states: self.out.as_deref().map(writer).transpose()?,
             rows: self.summary.as_deref().map(rows).transpose()?,
-            names: (states, parameters),
+            problem,
             tally: Tally::default(),
         })
     }
@@ -124,26 +142,38 @@ impl Files<'_> {
             let (initial, states) = (&members.initial[..], &solution.states[..]);
             writer.write(&Batch { first, initial, states, bands })?;
         }
-        if let Some((file, _)) = &mut self.rows {
-            let (d, p) = (self.names.0.len(), self.names.1.len());
-            for (i, status) in solution.status.iter().enumerate() {
-                write!(file, "{}", first + i as u64)?;
-                let numbers = members.initial[i * d..][..d].iter();
-                for number in numbers.chain(&members.parameters[i * p..][..p]) {
-                    write!(file, ",{number}")?;
-                }
-                let evaluations = solution.evaluations[i];
-                write!(file, ",{},{},{evaluations}", name(*status), solution.end[i])?;
-                if let Some(corrected) = corrected {
-                    let source = match corrected.sources[i] {
-                        Source::Corrected => "corrected",
-                        Source::Solver => "solver",
-                    };
-                    let (promise, unusual) = (corrected.promises[i], corrected.unusual[i]);
-                    write!(file, ",{source},{promise},{unusual}")?;
-                }
-                writeln!(file)?;
+        if let Some((table, _)) = &mut self.rows {
+            let Problem { states, parameters, events, .. } = self.problem;
+            let (d, p) = (states.len(), parameters.len());
+            let n = solution.status.len() as u64;
+            let column = |values: &[f64], i: usize, width: usize| {
+                Column::Number(values.iter().skip(i).step_by(width).copied().collect())
+            };
+            let mut columns = vec![Column::Count((first..first + n).collect())];
+            columns.extend((0..d).map(|i| column(&members.initial, i, d)));
+            columns.extend((0..p).map(|i| column(&members.parameters, i, p)));
+            columns.push(Column::Word(solution.status.iter().copied().map(name).collect()));
+            columns.push(Column::Number(solution.end.clone()));
+            columns.push(Column::Count(solution.evaluations.clone()));
+            if !events.is_empty() {
+                let event = |status: &Status| match status {
+                    Status::Event(event) => events.get(*event).map_or("", String::as_str),
+                    _ => "",
+                };
+                columns.push(Column::Word(solution.status.iter().map(event).collect()));
+                let count = events.len();
+                columns.extend((0..count).map(|i| column(&solution.crossings, i, count)));
             }
+            if let Some(corrected) = corrected {
+                let source = |source: &Source| match source {
+                    Source::Corrected => "corrected",
+                    Source::Solver => "solver",
+                };
+                columns.push(Column::Word(corrected.sources.iter().map(source).collect()));
+                columns.push(Column::Number(corrected.promises.to_vec()));
+                columns.push(Column::Flag(corrected.unusual.to_vec()));
+            }
+            table.write(&columns)?;
         }
         Ok(())
     }
@@ -152,15 +182,26 @@ impl Files<'_> {
     pub fn finish(self) -> anyhow::Result<(Vec<PathBuf>, Tally)> {
         let mut written = Vec::new();
         if let Some((writer, path)) = self.states {
-            writer.finish().publish()?;
+            writer.publish()?;
             written.push(path);
         }
-        if let Some((file, path)) = self.rows {
-            file.publish()?;
+        if let Some((table, path)) = self.rows {
+            table.finish()?.publish()?;
             written.push(path);
         }
         Ok((written, self.tally))
     }
+}
+
+/// How rows are written.
+fn rows_format(path: &Path) -> anyhow::Result<table::Format> {
+    table::Format::of(path)
+        .with_context(|| format!("{}: the name should end in .csv or .parquet", path.display()))
+}
+
+/// A column of the rows.
+fn named((name, kind): (&str, Kind)) -> (String, Kind) {
+    (name.to_owned(), kind)
 }
 
 /// How a trajectory ended, in a word.
