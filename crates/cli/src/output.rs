@@ -42,14 +42,18 @@ pub fn check_target(path: &Path) -> anyhow::Result<()> {
 }
 
 /// Rows in columns as wide as their widest entry, two spaces apart.
-pub fn table<const N: usize>(rows: &[[String; N]]) -> String {
-    let widths: [usize; N] = std::array::from_fn(|column| {
-        rows.iter().filter_map(|row| Some(row.get(column)?.chars().count())).max().unwrap_or(0)
-    });
+pub fn table<R: AsRef<[String]>>(rows: &[R]) -> String {
+    let columns = rows.iter().map(|row| row.as_ref().len()).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..columns)
+        .map(|column| {
+            let entries = rows.iter().filter_map(|row| row.as_ref().get(column));
+            entries.map(|entry| entry.chars().count()).max().unwrap_or(0)
+        })
+        .collect();
     let mut text = String::new();
     for row in rows {
         let mut line = String::new();
-        for (entry, width) in row.iter().zip(widths) {
+        for (entry, width) in row.as_ref().iter().zip(&widths) {
             line.push_str(&format!("{entry:<width$}  "));
         }
         text.push_str(line.trim_end());

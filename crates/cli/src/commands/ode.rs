@@ -1,5 +1,6 @@
 //! `quintet ode`.
 
+mod bench;
 mod columns;
 mod correct;
 mod eval;
@@ -12,6 +13,7 @@ mod problem;
 mod solve;
 mod summary;
 mod table;
+mod teach;
 mod train;
 
 #[derive(clap::Args)]
@@ -30,6 +32,8 @@ enum What {
     Plot(plot::Args),
     /// Measure how well queries are corrected in context
     Eval(eval::Args),
+    /// Measure which way is the cheapest, by what the right-hand side costs
+    Bench(bench::Args),
     /// Train FMint's transformer on systems drawn from families
     Train(train::Args),
     /// List the systems that are known by name
@@ -43,6 +47,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         What::Correct(args) => correct::run(args),
         What::Plot(args) => plot::run(args),
         What::Eval(args) => eval::run(args),
+        What::Bench(args) => bench::run(args),
         What::Train(args) => train::run(args),
         What::List(args) => list::run(args),
     }

@@ -361,6 +361,8 @@ fn a_program_is_solved_as_its_equations_are() {
     fs::write(path("spring.sh"), "echo the spring is broken >&2; exit 3\n").unwrap();
     let mut broken = quintet(["ode", "solve", text(&path("program.toml"))]);
     fails_with(&mut broken, &["sh spring.sh", "exit status: 3", "it said: the spring is broken"]);
+    let mut bench = quintet(["ode", "bench", text(&path("program.toml"))]);
+    fails_with(&mut bench, &["a program costs what it costs"]);
 }
 
 #[test]
@@ -394,6 +396,46 @@ fn stiff_systems_are_corrected_by_a_stiff_reference() {
     for key in ["reference", "method", "evaluations", "greatest_promise", "demo_evaluations"] {
         assert_eq!(found[key], told[key], "{key}");
     }
+}
+
+#[test]
+fn the_cost_of_an_evaluation_says_what_is_fastest() {
+    let dir = tempfile::tempdir().unwrap();
+    let picture = dir.path().join("cost.svg");
+    let told = json(
+        quintet(["ode", "bench", "driven", "-n", "40", "--json"])
+            .args(["--counts", "10,100000", "--longest", "0.1", "--demos", "16"])
+            .args(["--calibrate", "40", "--plot", text(&picture)]),
+    );
+    let compared: Vec<&str> = told["compared"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|of| of["method"].as_str().unwrap())
+        .collect();
+    assert_eq!(compared.len(), 5, "{compared:?}");
+    assert!(compared[0].starts_with("compiled:") && compared[4] == "fmint:1", "{compared:?}");
+    // All are as exact as the corrector.
+    let error = |i: usize| told["compared"][i]["rms"].as_f64().unwrap();
+    assert!((1..4).all(|i| error(i) <= error(0)), "{told}");
+    let times = told["times"].as_array().unwrap();
+    assert_eq!(times.len(), 5 * 2 * 7);
+    let of = |method: &str, n: u64| -> Vec<f64> {
+        let cells = times.iter().filter(|cell| cell["method"] == method && cell["n"] == n);
+        cells.map(|cell| cell["seconds"].as_f64().unwrap()).collect()
+    };
+    // Ten are not worth the demos; of a hundred thousand each costs what its evaluations do.
+    assert!(of(compared[0], 10)[6] > of(compared[2], 10)[6]);
+    assert!(of(compared[0], 100_000)[6] < of(compared[2], 100_000)[6]);
+    for crossover in told["crossovers"].as_array().unwrap() {
+        if crossover["n"] == 10 {
+            assert!(crossover["cost"].is_null(), "{crossover}");
+        }
+    }
+    assert!(told["check"]["runs"].as_u64().unwrap() > 0);
+    assert!(fs::read_to_string(picture).unwrap().starts_with("<svg"));
+    let mut wrong = quintet(["ode", "bench", "driven", "--counts", "0"]);
+    fails_with(&mut wrong, &["--counts: at least one size"]);
 }
 
 #[test]

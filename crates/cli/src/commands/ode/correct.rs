@@ -4,12 +4,10 @@ use std::{path::PathBuf, sync::Arc, time::Instant};
 
 use anyhow::{bail, ensure};
 use burn::Device;
-use quintet_fmint::{Fmint, InContext};
+use quintet_fmint::Fmint;
 use quintet_ode::{
     Demos, Dynamics, Members, Method,
-    correct::{
-        Choice, Coarse, Outcome, Reference, Settings, Source, Taught, Ways, choose, compile,
-    },
+    correct::{Choice, Outcome, Reference, Settings, Source, Ways, choose},
 };
 use serde::Serialize;
 use serde_json::json;
@@ -18,6 +16,7 @@ use super::{
     picture::{Legend, Of, Picture, SHOWN, Style},
     problem::{Problem, ProblemArgs},
     summary::{BATCH, Corrected, OutputArgs, Solved},
+    teach::teach,
 };
 use crate::{interrupt::Interrupt, output, progress};
 
@@ -94,19 +93,6 @@ impl By {
         Ok(Self { name, ways, model })
     }
 
-    fn teach(
-        &self,
-        system: &dyn Dynamics,
-        demos: &Demos,
-        coarse: Coarse,
-    ) -> quintet_ode::Result<Taught> {
-        match &self.model {
-            None => compile(system, demos, coarse),
-            Some(model) => InContext::teach(model, system, demos, coarse, &Device::flex())
-                .map_err(|error| quintet_ode::Error::Correction(error.to_string())),
-        }
-    }
-
     /// What corrects with so many steps, or the solver.
     fn name(&self, substeps: Option<usize>, choice: &Choice) -> String {
         let solver = || solver_name(choice.solver.method).into();
@@ -145,7 +131,8 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     let started = Instant::now();
     let of = (&problem.ranges, problem.grid);
     let spinner = progress::spinner("solving demos and learning from them");
-    let teach = |system: &dyn Dynamics, demos: &Demos, coarse| by.teach(system, demos, coarse);
+    let teach =
+        |system: &dyn Dynamics, demos: &Demos, coarse| teach(&by.model, system, demos, coarse);
     let choice = choose(problem.system(), of, args.tol, (by.ways, &teach), settings);
     spinner.finish_and_clear();
     let choice = choice?;

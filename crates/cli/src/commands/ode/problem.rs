@@ -133,6 +133,11 @@ impl ProblemArgs {
 }
 
 impl Problem {
+    /// Whether a program evaluates the system.
+    pub fn is_program(&self) -> bool {
+        matches!(&self.system, System::Text(system) if system.is_program())
+    }
+
     /// The system.
     pub fn system(&self) -> &dyn Dynamics {
         match &self.system {
