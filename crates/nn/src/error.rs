@@ -62,14 +62,6 @@ pub enum Error {
         /// What was wrong and what to do.
         reason: String,
     },
-    /// Parameters that would take more memory than they may.
-    #[error(
-        "the model's parameters take more memory than is free (the first that does not fit is '{name}'); make it smaller"
-    )]
-    TooLarge {
-        /// Full name of the first that does not fit.
-        name: String,
-    },
     /// A configuration that cannot be built.
     #[error("{0}")]
     Config(String),

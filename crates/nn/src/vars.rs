@@ -59,13 +59,8 @@ pub enum Init {
 
 enum Origin {
     Checkpoint(Box<dyn TensorSource>),
-    Seed(Box<Mutex<Draw>>),
-}
-
-struct Draw {
-    rng: ChaCha8Rng,
-    /// Bytes that the parameters still to come may take.
-    left: u64,
+    Seed(Box<Mutex<ChaCha8Rng>>),
+    Nothing,
 }
 
 struct Shared {
@@ -95,14 +90,14 @@ impl Vars {
 
     /// Parameters drawn from a seed, in `f32`.
     pub fn random(seed: u64, device: &Device) -> Self {
-        Self::random_within(seed, device, u64::MAX)
+        let rng = Box::new(Mutex::new(ChaCha8Rng::seed_from_u64(seed)));
+        Self::new(Origin::Seed(rng), device, DType::F32)
     }
 
-    /// As [`random`](Self::random); those that take more than so many bytes are refused before they are
-    /// made.
-    pub fn random_within(seed: u64, device: &Device, bytes: u64) -> Self {
-        let draw = Draw { rng: ChaCha8Rng::seed_from_u64(seed), left: bytes };
-        Self::new(Origin::Seed(Box::new(Mutex::new(draw))), device, DType::F32)
+    /// Parameters that have names and shapes, but no values: what is built of them tells how large it
+    /// would be, and cannot compute.
+    pub fn shapes(device: &Device) -> Self {
+        Self::new(Origin::Nothing, device, DType::F32)
     }
 
     /// The place `segment` below this one.
@@ -129,14 +124,14 @@ impl Vars {
     pub fn has(&self, name: &str) -> bool {
         match &self.shared.origin {
             Origin::Checkpoint(source) => source.shape(&self.full(name)).is_some(),
-            Origin::Seed(_) => true,
+            Origin::Seed(_) | Origin::Nothing => true,
         }
     }
 
     /// Takes the parameter `name` of this place.
     ///
     /// # Errors
-    /// If the checkpoint lacks it or gives it another shape, or a draw may not take so much memory.
+    /// If the checkpoint lacks it or gives it another shape.
     pub fn param<const D: usize>(
         &self,
         name: &str,
@@ -151,13 +146,14 @@ impl Vars {
         }
         let values = match &self.shared.origin {
             Origin::Checkpoint(source) => read(source.as_ref(), &name, &shape)?,
-            Origin::Seed(draw) => {
-                let mut draw = draw.lock().unwrap_or_else(PoisonError::into_inner);
-                let len = draw.take(&shape).ok_or(Error::TooLarge { name: name.clone() })?;
-                init.draw(len, &mut draw.rng)
+            Origin::Seed(rng) => {
+                let mut rng = rng.lock().unwrap_or_else(PoisonError::into_inner);
+                init.draw(shape.iter().product(), &mut *rng)
             }
+            Origin::Nothing => Vec::new(),
         };
-        let data = TensorData::new(values, [shape.iter().product::<usize>()]);
+        let count = values.len();
+        let data = TensorData::new(values, [count]);
         let value = Tensor::from_data(data, (&self.shared.device, self.shared.dtype));
         let cell = ParamCell::new(name, shape.to_vec(), value);
         self.built().extend([cell.clone()]);
@@ -210,16 +206,6 @@ impl Vars {
 
     fn built(&self) -> std::sync::MutexGuard<'_, Params> {
         self.shared.built.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Draw {
-    /// The number of values of this shape, whose bytes are taken from those that are left.
-    fn take(&mut self, shape: &[usize]) -> Option<usize> {
-        let len = shape.iter().try_fold(1usize, |len, side| len.checked_mul(*side))?;
-        let bytes = u64::try_from(len).ok()?.checked_mul(size_of::<f32>() as u64)?;
-        self.left = self.left.checked_sub(bytes)?;
-        Some(len)
     }
 }
 
@@ -280,15 +266,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn draws_stop_where_memory_would_end() {
-        let vars = Vars::random_within(1, &Device::flex(), 400);
-        assert!(vars.param("small", [9, 10], Init::Ones).is_ok());
-        assert!(vars.param("last", [10], Init::Zeros).is_ok());
-        let error = vars.at("block").param("more", [1], Init::Ones).unwrap_err().to_string();
-        assert!(error.contains("'block.more'"), "{error}");
-        let vars = Vars::random(1, &Device::flex());
-        assert!(vars.param("huge", [usize::MAX, 2], Init::Ones).is_err());
-        assert!(vars.param("huge", [1 << 40, 1 << 22], Init::Ones).is_err());
+    fn shapes_alone_take_no_memory() {
+        let vars = Vars::shapes(&Device::flex());
+        let huge = vars.at("block").param("weight", [1 << 30, 1 << 30], Init::Normal(1.0)).unwrap();
+        assert_eq!(huge.cell().shape(), [1 << 30, 1 << 30]);
+        assert_eq!(vars.finish().unwrap().iter().map(|cell| cell.len()).sum::<usize>(), 1 << 60);
     }
 
     #[test]

@@ -75,7 +75,9 @@ fn options_are_ranked_by_their_likelihood() {
     assert_eq!(lines(&dir.path().join("seed.answers.jsonl")), answers);
     llava_bench(dir.path());
     let args = ["benchmark", "llava-bench", text(dir.path()), "--rank", "--judge", "mini"];
-    fails_with(quintet(args).args(["--out", text(&out)]), &["no options to rank"]);
+    let refused = quintet(args).args(["--out", text(&out)]).output().unwrap();
+    let said = String::from_utf8(refused.stderr).unwrap();
+    assert!(said.contains("no options to rank") && refused.status.code() == Some(2), "{said}");
 }
 
 /// LLaVA-Bench with one question.

@@ -83,7 +83,7 @@ impl ModelSpec {
         match self {
             Self::Checkpoint { path } => {
                 let dir: PathBuf = quintet_hub::resolve(path, &Default::default())?.path;
-                must_fit(&dir)?;
+                must_fit(size(&dir)?).map_err(|error| format!("{}: {error}", dir.display()))?;
                 let model = Multimodal::load(&dir, device, DType::F32)?;
                 let processor = Processor::load(&dir, &model)?;
                 Ok((model, processor))
@@ -107,8 +107,10 @@ impl ModelSpec {
                 config.insert("text_config".into(), Value::Object(text));
                 config.insert("image_token_index".into(), json!(image_token));
                 let config = MultimodalConfig::from_json(&Value::Object(config))?;
-                let free = memory::available().unwrap_or(u64::MAX);
-                let model = Multimodal::new(&Vars::random_within(seed, device, free), &config)?;
+                let planned = Multimodal::new(&Vars::shapes(device), &config)?;
+                must_fit(planned.params().iter().map(|cell| cell.len()).sum())
+                    .map_err(|error| format!("[model]: {error}"))?;
+                let model = Multimodal::new(&Vars::random(seed, device), &config)?;
                 if let Some(start) = start {
                     start.apply(&model);
                 }
@@ -134,14 +136,17 @@ impl ModelSpec {
     }
 }
 
-/// Refuses a checkpoint whose parameters alone, held in `f32`, are more than what is free.
-fn must_fit(dir: &Path) -> Result<(), BoxError> {
+/// Values in the parameters of a checkpoint.
+fn size(dir: &Path) -> Result<usize, BoxError> {
     let weights = Weights::open(dir)?;
     let shapes = weights.names().filter_map(|name| weights.info(name)).map(|info| &info.shape);
-    let values: u64 = shapes.map(|shape| shape.iter().product::<usize>() as u64).sum();
-    let load = Load { frozen: values, frozen_bytes: 4, ..Load::default() };
+    Ok(shapes.map(|shape| shape.iter().product::<usize>()).sum())
+}
+
+/// Refuses a model whose parameters alone, so many values in `f32`, are more than what is free.
+fn must_fit(values: usize) -> crate::Result<()> {
+    let load = Load { frozen: values as u64, frozen_bytes: 4, ..Load::default() };
     memory::check(&memory::predict(&load), memory::available())
-        .map_err(|error| format!("{}: {error}", dir.display()).into())
 }
 
 impl TokenizerSpec {
