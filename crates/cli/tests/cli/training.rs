@@ -59,9 +59,10 @@ fn a_new_model_that_does_not_fit_is_refused_before_it_is_made() {
         text.replace("intermediate_size = 64", "intermediate_size = 16000000")
             .replace("layers = 2", "layers = 1000")
     });
-    for command in ["preflight", "train"] {
-        let parts = ["[model]", "of memory are needed (weights", "are free"];
-        fails_with(&mut quintet([command, text(&path)]), &parts);
+    let out = dir.path().join("out");
+    let train = ["train", text(&path), "--out", text(&out), "--quiet"];
+    for command in [&mut quintet(["preflight", text(&path)]), &mut quintet(train)] {
+        fails_with(command, &["[model]", "of memory are needed (weights", "are free"]);
     }
 }
 
