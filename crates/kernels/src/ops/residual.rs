@@ -127,12 +127,9 @@ impl Norm {
         bias: Option<&Tracked>,
     ) -> [FlexTensor; 2] {
         let [x, y] = terms.each_ref().map(Tracked::primitive);
-        let d = last_dim(&x);
-        let shape = x.shape();
-        let weight = weight.primitive();
-        let (x, y, weight) = (values(&x), values(&y), values(&weight));
-        let bias = bias.map(Tracked::primitive);
-        let bias = bias.as_ref().map(|bias| values(bias));
+        let (d, shape) = (last_dim(x), x.shape());
+        let [x, y, weight] = [x, y, weight.primitive()].map(values);
+        let bias = bias.map(|bias| values(bias.primitive()));
         assert_eq!(weight.len(), d, "the norm has another width");
         let size = rows_per_piece(d) * d;
         // SAFETY: every row is set.
