@@ -14,8 +14,6 @@ mod pendulum;
 
 use std::marker::PhantomData;
 
-use pulp::{Arch, Simd, WithSimd};
-
 use crate::{Dynamics, Lanes, Ranges, Scheme, System};
 
 /// Standard gravity as the families have it, in m/s².
@@ -31,7 +29,7 @@ pub const FAMILIES: &[Family] = &[
     Family::of::<falling::FallingObject, 2>(),
     Family::of::<pendulum::DampedPendulum, 2>(),
     Family::of::<driven::DrivenPendulum, 2>(),
-    Family::of::<oscillator::FastOscillator, 2>(),
+    Family { info: oscillator::FAST, ..Family::of::<oscillator::DampedOscillator, 2>() },
 ];
 
 /// The family of a [name](Info::name).
@@ -48,30 +46,18 @@ pub struct Family {
 }
 
 /// The right-hand side of a family of `D` components.
-trait Equation<const D: usize>: Sized {
+trait Equation<const D: usize>: Sync {
     /// What it is.
     const INFO: Info;
 
     /// `du/dt`; see [`System::rhs`].
     fn slope(t: Lanes, u: &[Lanes; D], p: &[Lanes]) -> [Lanes; D];
-
-    /// It as a system.
-    const SYSTEM: &'static Of<D> = &Of {
-        parameters: Self::INFO.parameters.len(),
-        slope: |t, u, p, du| {
-            Arch::new().dispatch(Slope::<Self, D> { t, u, p, du, of: PhantomData });
-        },
-    };
 }
 
-/// An equation as a system. Its right-hand side is behind a pointer, so that solvers are compiled once
-/// for each number of components and not for each family.
-struct Of<const D: usize> {
-    parameters: usize,
-    slope: fn(Lanes, &[Lanes; D], &[Lanes], &mut [Lanes; D]),
-}
+/// An equation as a system.
+struct Of<E, const D: usize>(PhantomData<E>);
 
-impl<const D: usize> System for Of<D> {
+impl<E: Equation<D>, const D: usize> System for Of<E, D> {
     type State = [Lanes; D];
 
     fn zero(&self) -> Self::State {
@@ -79,36 +65,18 @@ impl<const D: usize> System for Of<D> {
     }
 
     fn parameters(&self) -> usize {
-        self.parameters
+        E::INFO.parameters.len()
     }
 
     #[inline(always)]
     fn rhs(&self, t: Lanes, u: &Self::State, p: &[Lanes], du: &mut Self::State) {
-        (self.slope)(t, u, p, du);
-    }
-}
-
-/// An evaluation of an equation, compiled for each kind of processor.
-struct Slope<'a, E, const D: usize> {
-    t: Lanes,
-    u: &'a [Lanes; D],
-    p: &'a [Lanes],
-    du: &'a mut [Lanes; D],
-    of: PhantomData<E>,
-}
-
-impl<E: Equation<D>, const D: usize> WithSimd for Slope<'_, E, D> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<V: Simd>(self, _: V) {
-        *self.du = E::slope(self.t, self.u, self.p);
+        *du = E::slope(t, u, p);
     }
 }
 
 impl Family {
-    const fn of<E: Equation<D>, const D: usize>() -> Self {
-        Self { info: E::INFO, system: E::SYSTEM }
+    const fn of<E: Equation<D> + 'static, const D: usize>() -> Self {
+        Self { info: E::INFO, system: &Of::<E, D>(PhantomData) }
     }
 }
 
