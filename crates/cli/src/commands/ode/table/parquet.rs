@@ -24,7 +24,7 @@ pub(super) fn names(path: &Path) -> anyhow::Result<Vec<String>> {
     })
 }
 
-/// See [`super::read`].
+/// See [`super::read()`].
 pub(super) fn read(
     path: &Path,
     wanted: &[String],
