@@ -73,6 +73,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         "{}: a program costs what it costs; this measures equations as if they took longer",
         problem.name
     );
+    ensure!(problem.members.count() > 0, "{}: no trajectories to measure on", problem.name);
     let settings = Settings {
         demos: args.demos,
         held: args.calibrate,
