@@ -9,4 +9,5 @@ build()
 work = [llama("small"), "train", 1, 2048]
 torch = [sys.executable, ROOT / "bench/peers/torch_step.py", *work]
 compare("memory/small-1x2048", "pytorch", [OURS / "step", *work], torch)
+compare("memory/small-1x2048-half", "pytorch", [OURS / "step", *work, "half"], torch, tolerance=2e-2)
 compare("memory/small-1x2048", "candle", [OURS / "step", *work], [candle("step"), *work])

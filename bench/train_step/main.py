@@ -14,7 +14,8 @@ for size, batch, tokens in [("small", 8, 512), ("base", 2, 256)]:
     torch = [sys.executable, ROOT / "bench/peers/torch_step.py", *work]
     compare(name, "pytorch", [OURS / "step", *work], torch)
     compare(name, "candle", [OURS / "step", *work], [candle("step"), *work])
-    compare(f"{name}-mixed", "pytorch", [OURS / "step", *work, "mixed"], torch, tolerance=2e-2)
+    for precision in ["mixed", "half"]:
+        compare(f"{name}-{precision}", "pytorch", [OURS / "step", *work, precision], torch, tolerance=2e-2)
 work = [ROOT / "checkpoints/mini", 16, 64]
 torch = [sys.executable, ROOT / "bench/peers/torch_sft.py", *work]
 compare("train_step/mini-sft-16", "pytorch", [OURS / "sft", *work], torch)

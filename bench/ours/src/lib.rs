@@ -6,7 +6,7 @@ mod training;
 
 pub use ensembles::Asked;
 pub use protocol::{ids, noise, serve};
-pub use training::{as_a_step, serve_steps};
+pub use training::{as_a_step, precision, serve_steps};
 
 #[cfg(target_os = "linux")]
 #[global_allocator]

@@ -4,7 +4,9 @@ use std::path::Path;
 
 use burn::{DType, Device, Int, Tensor, TensorData};
 use quintet_models::backbones::Block;
-use quintet_nn::{Checkpoint, Embedding, KvCache, LayerNorm, Linear, Params, Vars, write_file};
+use quintet_nn::{
+    Checkpoint, Embedding, KvCache, LayerNorm, Linear, Params, Vars, in_dtype, write_file,
+};
 use quintet_weights::{Format, SaveDType, Weights};
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -139,7 +141,7 @@ impl Fmint {
     /// - hidden: `[b, t, width]`
     /// - output: `[b, t, components]`
     pub fn answers(&self, hidden: Tensor<3>) -> Tensor<3> {
-        self.answer.forward(hidden)
+        in_dtype(self.answer.forward(hidden), DType::F32)
     }
 }
 

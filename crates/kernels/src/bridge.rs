@@ -12,10 +12,12 @@ use burn_autodiff::{
 use burn_backend::{TensorMetadata, tensor::FloatTensor};
 use burn_flex::{Flex, FlexTensor, Layout};
 
+use crate::storage::{Values, rounded};
+
 /// A tensor of the CPU backend, part of a graph or not.
 pub(crate) type Tracked = FloatTensor<Autodiff<Flex>>;
 
-/// An operation on `N` tensors of `f32` with a backward pass written by hand.
+/// An operation on `N` tensors with a backward pass written by hand.
 pub(crate) trait Kernel<const N: usize>: BackwardPass<N> {
     /// The output, and what to keep when a gradient will be asked for.
     fn forward(&self, inputs: [FlexTensor; N]) -> (FlexTensor, Self::Saved);
@@ -26,7 +28,8 @@ pub(crate) trait BackwardPass<const N: usize>: Clone + fmt::Debug + Send + 'stat
     /// What the backward pass needs.
     type Saved: Clone + fmt::Debug + Send + 'static;
 
-    /// The gradients of the inputs that `wanted` names; others may be `None`.
+    /// The gradients of the inputs that `wanted` names; others may be `None`. They are `f32`, however
+    /// the inputs are stored.
     fn backward(
         &self,
         saved: Self::Saved,
@@ -53,10 +56,15 @@ impl<K: BackwardPass<N>, const N: usize> Backward<Flex, N> for Step<K> {
     }
 }
 
-/// The tensor as this crate computes with it; `None` when it is on another device, of another
-/// number kind, or belongs to a graph that recomputes activations.
-pub(crate) fn tracked<const D: usize>(tensor: &Tensor<D>) -> Option<Tracked> {
-    if tensor.dtype() != DType::F32 {
+/// The parameter as this crate computes with it; `None` when it is on another device, of another
+/// number kind than `f32`, or belongs to a graph that recomputes activations.
+pub(crate) fn parameter<const D: usize>(tensor: &Tensor<D>) -> Option<Tracked> {
+    if tensor.dtype() == DType::F32 { input(tensor) } else { None }
+}
+
+/// As [`parameter`], of what may be stored in `bf16` too.
+pub(crate) fn input<const D: usize>(tensor: &Tensor<D>) -> Option<Tracked> {
+    if ![DType::F32, DType::BF16].contains(&tensor.dtype()) {
         return None;
     }
     let tensor = tensor.clone();
@@ -96,23 +104,18 @@ pub(crate) fn run_as<K: BackwardPass<N>, const N: usize, const D: usize>(
     Tensor::from_primitive::<Autodiff<Flex>>(output)
 }
 
-/// The values in row-major order; copied only where the tensor is a view out of order.
+/// The values in row-major order; copied only where the tensor is stored in `bf16`, or is a view out
+/// of order.
 pub(crate) fn values(tensor: &FlexTensor) -> Cow<'_, [f32]> {
-    match tensor.as_slice::<f32>() {
-        Some(values) => Cow::Borrowed(values),
-        None => {
-            let whole = tensor.to_contiguous();
-            Cow::Owned(whole.as_slice::<f32>().unwrap_or_default().to_vec())
-        }
-    }
+    Values::of(tensor).all()
 }
 
 /// `len` values that `write` sets.
 ///
 /// # Safety
 /// `write` must set every value and read none before: they are not initialised.
-pub(crate) unsafe fn written(len: usize, write: impl FnOnce(&mut [f32])) -> Vec<f32> {
-    let mut values = Box::<[f32]>::new_uninit_slice(len);
+pub(crate) unsafe fn written<T>(len: usize, write: impl FnOnce(&mut [T])) -> Vec<T> {
+    let mut values = Box::<[T]>::new_uninit_slice(len);
     // SAFETY: the memory is allocated for `len` values, and the caller promises to set them.
     unsafe {
         write(std::slice::from_raw_parts_mut(values.as_mut_ptr().cast(), len));
@@ -140,12 +143,21 @@ pub(crate) fn tensor(values: Vec<f32>, shape: Shape) -> FlexTensor {
     FlexTensor::from_data(TensorData::new(values, shape))
 }
 
+/// As [`tensor`], stored as numbers of this kind: `f32` or `bf16`.
+pub(crate) fn stored(values: Vec<f32>, shape: Shape, dtype: DType) -> FlexTensor {
+    match dtype {
+        DType::BF16 => FlexTensor::from_data(TensorData::new(rounded(&values), shape)),
+        _ => tensor(values, shape),
+    }
+}
+
 /// A tensor of `shape` whose values lie in the row-major order of its dimensions permuted:
 /// `order[i]` is the dimension that is the `i`-th outermost in memory.
 pub(crate) fn permuted<const D: usize>(
     values: Vec<f32>,
     shape: [usize; D],
     order: [usize; D],
+    dtype: DType,
 ) -> FlexTensor {
     let mut strides = vec![0isize; D];
     let mut step = 1;
@@ -154,7 +166,11 @@ pub(crate) fn permuted<const D: usize>(
         step *= shape[dimension];
     }
     assert_eq!(step, values.len(), "values do not fill the shape");
-    tensor(values, Shape::from([step])).with_layout(Layout::new(Shape::from(shape), strides, 0))
+    stored(values, Shape::from([step]), dtype).with_layout(Layout::new(
+        Shape::from(shape),
+        strides,
+        0,
+    ))
 }
 
 /// Length of the last dimension.

@@ -5,7 +5,9 @@
 //! crate of the project with `unsafe`.
 //!
 //! Matrix products take their operands in `f32`. Inside [`mixed_precision`] they are rounded to
-//! `bf16` where the processor multiplies that kind in hardware, and summed in `f32`.
+//! `bf16` where the processor multiplies that kind in hardware, and summed in `f32`. Activations may be
+//! stored in `bf16` ([`half_storage`]); each operation computes in `f32` and stores what it gives as
+//! what it was given. Gradients are `f32`.
 
 mod bridge;
 mod gemm;
@@ -15,6 +17,7 @@ mod precision;
 mod quant;
 #[cfg(target_os = "linux")]
 mod recycler;
+mod storage;
 mod workers;
 
 pub use ops::{
@@ -24,10 +27,10 @@ pub use ops::{
     embedding::embedding,
     linear::linear,
     norm::{layer_norm, rms_norm},
-    residual::{add_layer_norm, add_rms_norm},
+    residual::{add, add_layer_norm, add_rms_norm, single},
     rope::rotate,
 };
-pub use precision::{has_fast_bf16, mixed_precision, unrounded};
+pub use precision::{half_storage, has_fast_bf16, mixed_precision, unrounded};
 pub use quant::{QuantMatrix, quantised_linear, quantised_linears};
 #[cfg(target_os = "linux")]
 pub use recycler::Recycler;

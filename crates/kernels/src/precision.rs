@@ -2,10 +2,13 @@
 
 use std::{cell::Cell, thread::LocalKey};
 
+use burn::DType;
+
 use crate::gemm::tiles;
 
 thread_local! {
     static MIXED: Cell<bool> = const { Cell::new(false) };
+    static HALF: Cell<bool> = const { Cell::new(false) };
     static UNROUNDED: Cell<bool> = const { Cell::new(false) };
 }
 
@@ -16,6 +19,16 @@ thread_local! {
 /// wherever those run. Without [`has_fast_bf16`] nothing changes.
 pub fn mixed_precision<T>(f: impl FnOnce() -> T) -> T {
     within(&MIXED, f)
+}
+
+/// Runs `f` with what lies between a norm and the next residual sum stored in `bf16`: norms of `f32`
+/// give `bf16`, and operations on that kind give it again. What a backward pass keeps takes little more
+/// than half of the memory. Weights, residual sums, gradients and losses stay `f32`, and so does
+/// arithmetic.
+///
+/// Counts for norms that this thread starts within `f`, on the CPU.
+pub fn half_storage<T>(f: impl FnOnce() -> T) -> T {
+    within(&HALF, f)
 }
 
 /// Runs `f` with products of quantised matrices that do not round what they multiply: slower, for
@@ -46,6 +59,11 @@ pub fn has_fast_bf16() -> bool {
 /// Whether products started now run in mixed precision.
 pub(crate) fn mixed() -> bool {
     MIXED.get() && tiles::available()
+}
+
+/// What a norm of numbers of this kind gives.
+pub(crate) fn normed(dtype: DType) -> DType {
+    if HALF.get() && dtype == DType::F32 { DType::BF16 } else { dtype }
 }
 
 /// Whether products of quantised matrices started now leave what they multiply as it is.

@@ -29,7 +29,7 @@ pub use linear::{Linear, Lora};
 pub use lora::{Adapters, LoraConfig};
 pub use mask::{Rows, attention_bias};
 pub use mlp::{Activation, GatedMlp, Mlp};
-pub use norm::{LayerNorm, RmsNorm};
+pub use norm::{LayerNorm, RmsNorm, in_dtype};
 pub use param::{Param, Params};
 pub use rope::{Rope, RopeScaling};
 pub use save::write_file;

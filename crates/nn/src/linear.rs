@@ -28,6 +28,11 @@ pub struct Lora {
     pub scale: f32,
 }
 
+fn with_bias<const D: usize>(y: Tensor<D>, bias: Tensor<1>) -> Tensor<D> {
+    let bias = in_dtype(bias, y.dtype());
+    y + bias.unsqueeze()
+}
+
 impl Linear {
     /// `weight` `[output, input]`, and `bias` `[output]` when asked for, at `vars`.
     ///
@@ -54,19 +59,16 @@ impl Linear {
         let y = match (self.weight.quantised(), bias) {
             (None, bias) => linear(x.clone(), self.weight.tensor(), bias),
             (Some(weight), None) => quantised_linear(x.clone(), &weight),
-            (Some(weight), Some(bias)) => quantised_linear(x.clone(), &weight) + bias.unsqueeze(),
+            (Some(weight), Some(bias)) => with_bias(quantised_linear(x.clone(), &weight), bias),
         };
         match self.lora() {
             None => y,
             Some(lora) => {
                 // Adapters stay in f32 over weights in half precision: their steps are too small
                 // for it.
-                let dtype = y.dtype();
-                let down = lora.down.tensor();
-                let x = in_dtype(x, down.dtype());
-                let low = linear(x, down, None);
+                let low = linear(x, lora.down.tensor(), None);
                 let update = linear(low, lora.up.tensor(), None);
-                y + in_dtype(update.mul_scalar(lora.scale), dtype)
+                y + update.mul_scalar(lora.scale)
             }
         }
     }
@@ -90,7 +92,7 @@ impl Linear {
             let output = outputs.next().expect("one output for each map");
             match &map.bias {
                 None => output,
-                Some(bias) => output + bias.tensor().unsqueeze(),
+                Some(bias) => with_bias(output, bias.tensor()),
             }
         })
     }

@@ -1,7 +1,7 @@
 //! LayerNorm and RMSNorm over the last dimension.
 
 use burn::{DType, Tensor, module};
-use quintet_kernels::{add_layer_norm, add_rms_norm, layer_norm, rms_norm};
+use quintet_kernels::{add, add_layer_norm, add_rms_norm, layer_norm, rms_norm, single};
 
 use crate::{Init, Param, Result, Vars};
 
@@ -44,7 +44,8 @@ impl LayerNorm {
                 layer_norm(x, weight, bias, self.eps)
             }
         };
-        in_dtype(y, dtype)
+        // What a norm of `f32` gives is its own to say (`quintet_kernels::half_storage`).
+        if dtype == DType::F32 { y } else { in_dtype(y, dtype) }
     }
 
     /// `x + y`, and what [`forward`](Self::forward) makes of it.
@@ -58,7 +59,7 @@ impl LayerNorm {
                 add_layer_norm(x, y, weight, bias, self.eps)
             }
             _ => {
-                let sum = x + y;
+                let sum = add(x, y);
                 [sum.clone(), self.forward(sum)]
             }
         }
@@ -66,8 +67,12 @@ impl LayerNorm {
 }
 
 /// The same values in another number kind.
-pub(crate) fn in_dtype<const D: usize>(x: Tensor<D>, dtype: DType) -> Tensor<D> {
-    if x.dtype() == dtype { x } else { x.cast(dtype) }
+pub fn in_dtype<const D: usize>(x: Tensor<D>, dtype: DType) -> Tensor<D> {
+    match dtype {
+        _ if x.dtype() == dtype => x,
+        DType::F32 => single(x),
+        _ => x.cast(dtype),
+    }
 }
 
 /// Root-mean-square normalisation (Zhang and Sennrich, 2019), computed in `f32`.
@@ -91,7 +96,8 @@ impl RmsNorm {
     pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
         let dtype = x.dtype();
         let weight = in_dtype(self.weight.tensor(), DType::F32);
-        in_dtype(rms_norm(in_dtype(x, DType::F32), weight, self.eps), dtype)
+        let y = rms_norm(in_dtype(x, DType::F32), weight, self.eps);
+        if dtype == DType::F32 { y } else { in_dtype(y, dtype) }
     }
 
     /// `x + y`, and what [`forward`](Self::forward) makes of it.
@@ -103,7 +109,7 @@ impl RmsNorm {
             let weight = in_dtype(self.weight.tensor(), DType::F32);
             add_rms_norm(x, y, weight, self.eps)
         } else {
-            let sum = x + y;
+            let sum = add(x, y);
             [sum.clone(), self.forward(sum)]
         }
     }

@@ -7,7 +7,8 @@ use std::{
 };
 
 use burn::{DType, Device, Gradients, Tensor, TensorData};
-use quintet_nn::{Checkpoint, Params, Vars, param::ParamCell};
+use quintet_kernels::half_storage;
+use quintet_nn::{Checkpoint, Params, Vars, in_dtype, param::ParamCell};
 use quintet_weights::{SaveDType, Weights, save_safetensors};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -87,6 +88,31 @@ pub fn assert_gradient(cell: &ParamCell, grads: &mut Gradients, reached: bool, w
     let shifts_all_keys = ["k_proj.bias", "attention.key.bias", "k_layer_norm.bias"];
     if !shifts_all_keys.iter().any(|shift| name.ends_with(shift)) {
         assert!(largest > 1e-6, "{what}: the gradient of '{name}' is {largest}");
+    }
+}
+
+/// The law of half storage: what is stored in `bf16` on the way changes the output and the gradients of
+/// all parameters by little.
+pub fn assert_half_storage<const D: usize>(
+    params: &Params,
+    output: impl Fn() -> Tensor<D>,
+    what: &str,
+) {
+    params.set_trainable(|_| true);
+    let found = |output: Tensor<D>| -> [Vec<f32>; 2] {
+        let output = in_dtype(output, DType::F32);
+        let mut grads = backward(output.clone());
+        let grads = params.iter().filter_map(|cell| cell.take_grad(&mut grads));
+        let grads = grads.flat_map(|grad| grad.into_data().iter::<f32>().collect::<Vec<_>>());
+        [output.into_data().iter::<f32>().collect(), grads.collect()]
+    };
+    let [half, single] = [found(half_storage(&output)), found(output())];
+    for (half, single) in half.iter().zip(&single) {
+        let norm = |x: &mut dyn Iterator<Item = f32>| x.map(|x| x * x).sum::<f32>().sqrt();
+        assert_eq!(half.len(), single.len(), "{what}");
+        let apart = norm(&mut half.iter().zip(single).map(|(a, b)| a - b));
+        let all = norm(&mut single.iter().copied());
+        assert!(apart < 0.04 * all, "{what}: {apart} apart, of {all}");
     }
 }
 

@@ -73,13 +73,18 @@ pub enum Precision {
     /// Operands rounded to `bf16` and sums in `f32`, where the processor multiplies `bf16` in
     /// hardware; in `f32` elsewhere. Weights and optimiser state stay `f32`.
     Mixed,
+    /// As [`Mixed`](Self::Mixed), and most of what the backward pass reads is stored in `bf16`, in little
+    /// more than half of the memory, on the CPU.
+    Half,
 }
 
 impl Precision {
-    pub(crate) fn within<T>(self, f: impl FnOnce() -> T) -> T {
+    /// Runs `f` with operations as this says.
+    pub fn within<T>(self, f: impl FnOnce() -> T) -> T {
         match self {
             Self::Single => f(),
             Self::Mixed => quintet_kernels::mixed_precision(f),
+            Self::Half => quintet_kernels::mixed_precision(|| quintet_kernels::half_storage(f)),
         }
     }
 }

@@ -37,6 +37,7 @@ struct Case {
     words: usize,
     /// Words of the answer.
     answer: usize,
+    precision: String,
 }
 
 impl Case {
@@ -54,11 +55,12 @@ impl Case {
             batch,
             words: 60,
             answer: 30,
+            precision: "single".into(),
         }
     }
 
     fn recipe(&self, dir: &Path) -> Recipe {
-        let Self { objective, train, width, layers, heads, kv_heads, batch, .. } = self;
+        let Self { objective, train, width, layers, heads, kv_heads, batch, precision, .. } = self;
         let picture = concat!(env!("CARGO_MANIFEST_DIR"), "/../../assets/demo.png");
         let row = serde_json::json!({
             "id": "row",
@@ -118,6 +120,7 @@ steps = 2
 batch = {batch}
 lr = 1e-3
 max_tokens = 1024
+precision = {precision:?}
 "#,
             wide = 4 * width,
             gated = 11 * width / 4,
@@ -180,11 +183,13 @@ fn the_predicted_peak_is_the_measured_one() {
     };
     let long = Case { words: 500, ..Case::new(256, 3, 4) };
     let talkative = Case { words: 20, answer: 200, ..Case::new(128, 4, 16) };
+    let half = Case { precision: "half".into(), words: 300, ..Case::new(384, 6, 8) };
     let few_tokens = Case { words: 1, answer: 1, ..Case::new(512, 6, 1) };
     for (name, case) in [
         ("small", Case::new(256, 4, 8)),
         ("large", Case::new(384, 6, 8)),
         ("few tokens", few_tokens),
+        ("half storage", half),
         ("frozen encoder", frozen),
         ("grouped queries", grouped),
         ("encoder alone", encoder),

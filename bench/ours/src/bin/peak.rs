@@ -4,6 +4,7 @@
 use std::time::Instant;
 
 use burn::{Device, Tensor, TensorData};
+use quintet_train::Precision;
 use rayon::prelude::*;
 use serde_json::json;
 
@@ -24,15 +25,15 @@ fn main() {
         Tensor::<2>::from_data(TensorData::new(values, [SIDE, SIDE]), &Device::flex())
     };
     let (a, b) = (matrix(), matrix());
-    let product = |mixed| {
+    let product = |precision| {
         let operations = 2.0 * (SIDE as f64).powi(3);
         let multiply = || quintet_kernels::linear(a.clone(), b.clone(), None);
-        operations / best(|| drop(quintet_bench::as_a_step(mixed, multiply)))
+        operations / best(|| drop(quintet_bench::as_a_step(precision, multiply)))
     };
     let found = json!({
         "bytes_per_s": BYTES as f64 / read,
-        "f32_per_s": product(false),
-        "mixed_per_s": product(true),
+        "f32_per_s": product(Precision::Single),
+        "mixed_per_s": product(Precision::Mixed),
     });
     println!("{found}");
 }

@@ -1,4 +1,4 @@
-//! A training step of a multimodal model, all parts: `sft MODEL_DIR BATCH TOKENS [mixed]`. Each row
+//! A training step of a multimodal model, all parts: `sft MODEL_DIR BATCH TOKENS [single|mixed|half]`. Each row
 //! is a picture and so many tokens of text, the second half of which is learnt.
 
 use std::{path::Path, sync::Arc};
@@ -17,10 +17,10 @@ const SPECIAL: u32 = 8;
 fn main() -> anyhow::Result<()> {
     let args: Vec<String> = std::env::args().collect();
     let [_, dir, batch, tokens, rest @ ..] = args.as_slice() else {
-        anyhow::bail!("usage: sft MODEL_DIR BATCH TOKENS [mixed]");
+        anyhow::bail!("usage: sft MODEL_DIR BATCH TOKENS [single|mixed|half]");
     };
     let (batch, tokens): (usize, usize) = (batch.parse()?, tokens.parse()?);
-    let mixed = rest.first().is_some_and(|word| word == "mixed");
+    let precision = quintet_bench::precision(rest)?;
     let model = Multimodal::load(Path::new(dir), &Device::flex(), DType::F32)?;
     let vision = model.vision().context("the model sees nothing")?;
     let (side, visual) = (vision.encoder().image_size(), vision.image_tokens());
@@ -39,5 +39,5 @@ fn main() -> anyhow::Result<()> {
         }
     });
     let batch = Batch::new(rows.collect(), Side::Right);
-    quintet_bench::serve_steps(&model, &batch, mixed)
+    quintet_bench::serve_steps(&model, &batch, precision)
 }

@@ -1,5 +1,5 @@
 //! A forward pass, or a training step, of a language model: `step MODEL_DIR forward|train BATCH
-//! TOKENS [mixed]`.
+//! TOKENS [single|mixed|half]`.
 
 use std::path::Path;
 
@@ -14,10 +14,10 @@ use quintet_models::{
 fn main() -> anyhow::Result<()> {
     let args: Vec<String> = std::env::args().collect();
     let [_, dir, mode, batch, tokens, rest @ ..] = args.as_slice() else {
-        anyhow::bail!("usage: step MODEL_DIR forward|train BATCH TOKENS [mixed]");
+        anyhow::bail!("usage: step MODEL_DIR forward|train BATCH TOKENS [single|mixed|half]");
     };
     let (batch, tokens) = (batch.parse()?, tokens.parse()?);
-    let mixed = rest.first().is_some_and(|word| word == "mixed");
+    let precision = quintet_bench::precision(rest)?;
     let device = Device::flex();
     let (decoder, params) = Decoder::load(Path::new(dir), &device, DType::F32)?;
     let model = Multimodal::text_only(decoder, params, &device);
@@ -30,13 +30,13 @@ fn main() -> anyhow::Result<()> {
     let batch = Batch::new(rows.collect(), Side::Right);
     match mode.as_str() {
         "forward" => quintet_bench::serve(|| {
-            quintet_bench::as_a_step(mixed, || {
+            quintet_bench::as_a_step(precision, || {
                 let hidden = model.hidden(&batch, &batch.layout(), None)?;
                 let logits = model.backbone().logits(hidden);
                 Ok(vec![f64::from(logits.mean().into_scalar::<f32>())])
             })
         }),
-        "train" => quintet_bench::serve_steps(&model, &batch, mixed),
+        "train" => quintet_bench::serve_steps(&model, &batch, precision),
         other => Err(anyhow::anyhow!("{other:?} is neither forward nor train")),
     }
     .context("the contestant stopped")

@@ -436,6 +436,8 @@ fn the_cost_of_an_evaluation_says_what_is_fastest() {
     assert!(fs::read_to_string(picture).unwrap().starts_with("<svg"));
     let mut wrong = quintet(["ode", "bench", "driven", "--counts", "0"]);
     fails_with(&mut wrong, &["--counts: at least one size"]);
+    let mut empty = quintet(["ode", "bench", "driven", "-n", "0"]);
+    fails_with(&mut empty, &["driven: no trajectories to measure on"]);
 }
 
 #[test]

@@ -2,12 +2,12 @@
 
 use std::{ops::Range, sync::Arc};
 
-use burn::{Tensor, module, ops::AttentionModuleOptions};
+use burn::{DType, Tensor, module, ops::AttentionModuleOptions};
 use burn_flex::FlexTensor;
 use rayon::prelude::*;
 
 use crate::{
-    bridge::{BackwardPass, Kernel, permuted, run, tensor, tracked, values, written, written_both},
+    bridge::{BackwardPass, Kernel, input, permuted, run, stored, values, written, written_both},
     gemm::{Finish, Matrix, Product, Shared, Target, multiply},
     lanes::{exp, max, sum, sum2, widest},
     ops::{heads::Heads, with_scratch},
@@ -29,8 +29,8 @@ pub fn attention(
     value: Tensor<4>,
     bias: Option<&Tensor<4>>,
 ) -> Tensor<3> {
-    if let (Some(q), Some(k), Some(v)) = (tracked(&query), tracked(&key), tracked(&value))
-        && let Some(bias) = bias.map_or(Some(None), |bias| tracked(bias).map(Some))
+    if let (Some(q), Some(k), Some(v)) = (input(&query), input(&key), input(&value))
+        && let Some(bias) = bias.map_or(Some(None), |bias| input(bias).map(Some))
     {
         let bias = bias.map(|bias| bias.into_primitive());
         let kernel = Attention { product: Product::here(), bias, scale: scale(&query) as f32 };
@@ -235,6 +235,7 @@ impl Attention {
 
 impl Kernel<3> for Attention {
     fn forward(&self, inputs: [FlexTensor; 3]) -> (FlexTensor, Self::Saved) {
+        let dtype = inputs[0].dtype();
         let [query, key, value] = inputs.clone().map(Heads::new);
         let [b, h, t, k] = query.dims;
         let [_, kv_heads, s, _] = key.dims;
@@ -274,7 +275,7 @@ impl Kernel<3> for Attention {
         };
         // SAFETY: the heads' columns are all there are, and each is set.
         let out = unsafe { written(b * t * h * k, attend) };
-        (tensor(out, [b, t, h * k].into()), (inputs, Arc::new(logs)))
+        (stored(out, [b, t, h * k].into(), dtype), (inputs, Arc::new(logs)))
     }
 }
 
@@ -337,9 +338,9 @@ impl BackwardPass<3> for Attention {
         };
         let order = [0, 2, 1, 3];
         [
-            Some(permuted(d_query, [b, h, t, k], order)),
-            Some(permuted(d_key, [b, kv_heads, s, k], order)),
-            Some(permuted(d_value, [b, kv_heads, s, k], order)),
+            Some(permuted(d_query, [b, h, t, k], order, DType::F32)),
+            Some(permuted(d_key, [b, kv_heads, s, k], order, DType::F32)),
+            Some(permuted(d_value, [b, kv_heads, s, k], order, DType::F32)),
         ]
     }
 }

@@ -1,14 +1,15 @@
 //! Non-linearities, alone and as gates.
 
-use burn::{Tensor, activation};
+use std::ops::Range;
+
+use burn::{DType, Tensor, activation};
 use burn_backend::TensorMetadata;
 use burn_flex::FlexTensor;
-use rayon::prelude::*;
 
-use super::{PIECE, for_pieces, piece};
 use crate::{
-    bridge::{BackwardPass, Kernel, run, tensor, tracked, values, written, written_both},
+    bridge::{BackwardPass, Kernel, input, run},
     lanes::{normal, sigmoid, widest},
+    storage::{Values, written_in_pieces},
 };
 
 /// Functions of one number.
@@ -28,7 +29,7 @@ pub enum Pointwise {
 
 /// Applies the function to each value.
 pub fn pointwise<const D: usize>(function: Pointwise, x: Tensor<D>) -> Tensor<D> {
-    match tracked(&x) {
+    match input(&x) {
         Some(x) => run(Apply(function), [x]),
         None => reference(function, x),
     }
@@ -39,7 +40,7 @@ pub fn pointwise<const D: usize>(function: Pointwise, x: Tensor<D>) -> Tensor<D>
 /// # Shapes
 /// - gate, up and output: the same
 pub fn gated<const D: usize>(function: Pointwise, gate: Tensor<D>, up: Tensor<D>) -> Tensor<D> {
-    match (tracked(&gate), tracked(&up)) {
+    match (input(&gate), input(&up)) {
         (Some(gate), Some(up)) => run(Gate(function), [gate, up]),
         _ => reference(function, gate) * up,
     }
@@ -163,14 +164,11 @@ struct Apply(Pointwise);
 
 impl Kernel<1> for Apply {
     fn forward(&self, [x]: [FlexTensor; 1]) -> (FlexTensor, FlexTensor) {
-        let values = values(&x);
+        let values = Values::of(&x);
+        let piece = |range, [y]: [&mut [f32]; 1]| values.part(range, |x| apply(self.0, x, y));
         // SAFETY: every piece is set.
-        let y = unsafe {
-            written(values.len(), |y| {
-                for_pieces(y, 1, |i, y| apply(self.0, piece(&values, 1, i), y));
-            })
-        };
-        (tensor(y, x.shape()), x.clone())
+        let ([y], _) = unsafe { written_in_pieces(&x.shape(), 1, [x.dtype()], piece) };
+        (y, x.clone())
     }
 }
 
@@ -178,16 +176,15 @@ impl BackwardPass<1> for Apply {
     type Saved = FlexTensor;
 
     fn backward(&self, x: FlexTensor, dy: FlexTensor, _: [bool; 1]) -> [Option<FlexTensor>; 1] {
-        let (x_values, dy) = (values(&x), values(&dy));
-        // SAFETY: every piece is set.
-        let dx = unsafe {
-            written(x_values.len(), |dx| {
-                for_pieces(dx, 1, |i, dx| {
-                    apply_backward(self.0, piece(&x_values, 1, i), piece(&dy, 1, i), dx);
-                });
-            })
+        let (x_values, dy) = (Values::of(&x), Values::of(&dy));
+        let piece = |range: Range<usize>, [dx]: [&mut [f32]; 1]| {
+            x_values.part(range.clone(), |x| {
+                dy.part(range, |dy| apply_backward(self.0, x, dy, dx));
+            });
         };
-        [Some(tensor(dx, x.shape()))]
+        // SAFETY: every piece is set.
+        let (dx, _) = unsafe { written_in_pieces(&x.shape(), 1, [DType::F32], piece) };
+        dx.map(Some)
     }
 }
 
@@ -196,16 +193,13 @@ struct Gate(Pointwise);
 
 impl Kernel<2> for Gate {
     fn forward(&self, [g, u]: [FlexTensor; 2]) -> (FlexTensor, Self::Saved) {
-        let (g_values, u_values) = (values(&g), values(&u));
-        // SAFETY: every piece is set.
-        let y = unsafe {
-            written(g_values.len(), |y| {
-                for_pieces(y, 1, |i, y| {
-                    gate(self.0, piece(&g_values, 1, i), piece(&u_values, 1, i), y);
-                });
-            })
+        let [g_values, u_values] = [&g, &u].map(Values::of);
+        let piece = |range: Range<usize>, [y]: [&mut [f32]; 1]| {
+            g_values.part(range.clone(), |g| u_values.part(range, |u| gate(self.0, g, u, y)));
         };
-        (tensor(y, g.shape()), (g.clone(), u.clone()))
+        // SAFETY: every piece is set.
+        let ([y], _) = unsafe { written_in_pieces(&g.shape(), 1, [g.dtype()], piece) };
+        (y, (g.clone(), u.clone()))
     }
 }
 
@@ -218,17 +212,16 @@ impl BackwardPass<2> for Gate {
         dy: FlexTensor,
         _: [bool; 2],
     ) -> [Option<FlexTensor>; 2] {
-        let (g_values, u_values, dy) = (values(&g), values(&u), values(&dy));
-        // SAFETY: every piece is set.
-        let [d_gate, d_up] = unsafe {
-            written_both(dy.len(), |d_gate, d_up| {
-                let pieces = d_gate.par_chunks_mut(PIECE).zip(d_up.par_chunks_mut(PIECE));
-                pieces.enumerate().for_each(|(i, (d_gate, d_up))| {
-                    let [g, u, dy] = [&g_values, &u_values, &dy].map(|values| piece(values, 1, i));
-                    gate_backward(self.0, g, u, dy, d_gate, d_up);
+        let [g_values, u_values, dy] = [&g, &u, &dy].map(Values::of);
+        let piece = |range: Range<usize>, [d_gate, d_up]: [&mut [f32]; 2]| {
+            g_values.part(range.clone(), |g| {
+                u_values.part(range.clone(), |u| {
+                    dy.part(range, |dy| gate_backward(self.0, g, u, dy, d_gate, d_up));
                 });
-            })
+            });
         };
-        [Some(tensor(d_gate, g.shape())), Some(tensor(d_up, u.shape()))]
+        // SAFETY: every piece is set.
+        let (both, _) = unsafe { written_in_pieces(&g.shape(), 1, [DType::F32; 2], piece) };
+        both.map(Some)
     }
 }

@@ -8,7 +8,7 @@ use burn_flex::FlexTensor;
 use rayon::prelude::*;
 
 use super::for_pieces;
-use crate::bridge::{BackwardPass, Kernel, run, tensor, tracked, values, written};
+use crate::bridge::{BackwardPass, Kernel, parameter, run, tensor, values, written};
 
 /// Parts of a table that threads add gradients to.
 const PARTS: usize = 16;
@@ -26,7 +26,7 @@ const PARTS: usize = 16;
 /// # Panics
 /// If a number is not below `count`.
 pub fn embedding(table: Tensor<2>, ids: Tensor<2, Int>) -> Tensor<3> {
-    let Some(tracked) = tracked(&table) else { return module::embedding(table, ids) };
+    let Some(tracked) = parameter(&table) else { return module::embedding(table, ids) };
     let ([count, _], [b, t]) = (table.dims(), ids.dims());
     let ids: Arc<[usize]> = ids.into_data().iter::<i64>().map(|id| id as usize).collect();
     assert!(ids.iter().all(|&id| id < count), "a number outside a table of {count} rows");

@@ -1,16 +1,20 @@
 //! Linear maps.
 
+use std::ops::Range;
+
 use burn::{Shape, Tensor, module};
 use burn_backend::TensorMetadata;
 use burn_flex::FlexTensor;
 
 use super::sum_of_rows;
 use crate::{
-    bridge::{BackwardPass, Kernel, last_dim, run, tensor, tracked, values, written},
+    bridge::{BackwardPass, Kernel, input, parameter, run, tensor, values, written},
     gemm::{Finish, Matrix, Product, Target, multiply},
+    storage::{Values, written_in_blocks},
 };
 
-/// `y = x Wᵀ + b`, with `W` in the checkpoints' `[out, in]` layout.
+/// `y = x Wᵀ + b`, with `W` in the checkpoints' `[out, in]` layout. Where `x` is of another number kind,
+/// it is computed in that of `W`, and given back in its own.
 ///
 /// # Shapes
 /// - x: `[.., in]`
@@ -22,20 +26,40 @@ pub fn linear<const D: usize>(
     weight: Tensor<2>,
     bias: Option<Tensor<1>>,
 ) -> Tensor<D> {
-    if let (Some(x), Some(weight)) = (tracked(&x), tracked(&weight)) {
+    if let (Some(x), Some(weight)) = (input(&x), parameter(&weight)) {
         let kernel = Linear { product: Product::here() };
-        return match (bias.as_ref().and_then(tracked), bias) {
+        return match (bias.as_ref().and_then(parameter), bias) {
             (Some(bias), _) => run(kernel, [x, weight, bias]),
             (None, None) => run(kernel, [x, weight]),
-            (None, Some(bias)) => run::<_, 2, D>(kernel, [x, weight]) + bias.unsqueeze(),
+            (None, Some(bias)) => {
+                let y: Tensor<D> = run(kernel, [x, weight]);
+                let bias = bias.cast(y.dtype());
+                y + bias.unsqueeze()
+            }
         };
     }
-    module::linear(x, weight.transpose(), bias)
+    let dtype = x.dtype();
+    let y = module::linear(x.cast(weight.dtype()), weight.transpose(), bias);
+    y.cast(dtype)
 }
 
 #[derive(Clone, Debug)]
 struct Linear {
     product: Product,
+}
+
+/// Rows whose stored values are widened at a time: with what they are multiplied to, they stay in the
+/// cache.
+const BLOCK: usize = 256;
+
+/// Rows of a block.
+fn block(values: &Values<'_>, rows: usize) -> usize {
+    if values.is_half() { BLOCK } else { rows }
+}
+
+/// The values that lie in these rows of `width`.
+fn of_rows(rows: &Range<usize>, width: usize) -> Range<usize> {
+    rows.start * width..rows.end * width
 }
 
 impl Linear {
@@ -46,19 +70,23 @@ impl Linear {
         bias: Option<&FlexTensor>,
     ) -> FlexTensor {
         let [n, k] = weight.shape().dims::<2>();
-        let (x_values, weight) = (values(x), values(weight));
+        let (x_values, weight) = (Values::of(x), values(weight));
         let m = x_values.len() / k;
         let bias = bias.map(values);
         let finish = Finish { bias: bias.as_deref(), ..Finish::default() };
-        let (a, b) = (Matrix::rows(&x_values, [m, k]), Matrix::rows(&weight, [n, k]).transposed());
-        // SAFETY: the product sets all its values.
-        let y = unsafe {
-            written(m * n, |y| multiply(self.product, a, b, Target::rows(y, n), finish, true))
-        };
+        let b = Matrix::rows(&weight, [n, k]).transposed();
         let mut shape = x.shape();
         let last = shape.num_dims() - 1;
         shape[last] = n;
-        tensor(y, shape)
+        let product = |range: Range<usize>, y: &mut [f32]| {
+            let rows = range.start / n..range.end / n;
+            x_values.part(of_rows(&rows, k), |x| {
+                let a = Matrix::rows(x, [rows.len(), k]);
+                multiply(self.product, a, b, Target::rows(y, n), finish, true);
+            });
+        };
+        // SAFETY: products set all their values.
+        unsafe { written_in_blocks(shape, block(&x_values, m) * n, x.dtype(), product) }
     }
 
     /// Gradients of `x`, the weight and the bias.
@@ -69,27 +97,38 @@ impl Linear {
         [of_x, of_weight, of_bias]: [bool; 3],
     ) -> [Option<FlexTensor>; 3] {
         let [n, k] = weight.shape().dims::<2>();
-        let (dy, x_values, weight_values) = (values(gradient), values(&x), values(&weight));
+        let (dy, x_values, weight_values) = (values(gradient), Values::of(&x), values(&weight));
         let m = dy.len() / n;
-        let dy = Matrix::rows(&dy, [m, n]);
-        let product = |a, b, size: usize, width| {
-            let finish = Finish::default();
-            // SAFETY: the product sets all its values.
-            unsafe {
-                written(size, |c| {
-                    multiply(self.product, a, b, Target::rows(c, width), finish, true);
-                })
-            }
-        };
         let of_x = of_x.then(|| {
-            tensor(product(dy, Matrix::rows(&weight_values, [n, k]), m * k, k), x.shape())
+            let (dy, w) = (Matrix::rows(&dy, [m, n]), Matrix::rows(&weight_values, [n, k]));
+            // SAFETY: the product sets all its values.
+            let dx = unsafe {
+                written(m * k, |dx| {
+                    let target = Target::rows(dx, k);
+                    multiply(self.product, dy, w, target, Finish::default(), true);
+                })
+            };
+            tensor(dx, x.shape())
         });
         let of_weight = of_weight.then(|| {
-            let x = Matrix::rows(&x_values, [m, k]);
-            tensor(product(dy.transposed(), x, n * k, k), weight.shape())
+            let products = |d_weight: &mut [f32]| {
+                let size = block(&x_values, m).max(1);
+                // At least one, which sets all values.
+                for first in (0..m.max(1)).step_by(size) {
+                    let rows = first..(first + size).min(m);
+                    let dy = Matrix::rows(&dy[of_rows(&rows, n)], [rows.len(), n]);
+                    let finish = Finish { accumulate: first > 0, ..Finish::default() };
+                    let target = Target::rows(d_weight, k);
+                    x_values.part(of_rows(&rows, k), |x| {
+                        let x = Matrix::rows(x, [rows.len(), k]);
+                        multiply(self.product, dy.transposed(), x, target, finish, true);
+                    });
+                }
+            };
+            // SAFETY: the first product sets all values.
+            tensor(unsafe { written(n * k, products) }, weight.shape())
         });
-        let of_bias = of_bias
-            .then(|| tensor(sum_of_rows(&values(gradient), last_dim(gradient)), Shape::from([n])));
+        let of_bias = of_bias.then(|| tensor(sum_of_rows(&dy, n), Shape::from([n])));
         [of_x, of_weight, of_bias]
     }
 }

@@ -12,7 +12,7 @@ pub(crate) mod rope;
 #[cfg(test)]
 mod tests;
 
-use std::cell::Cell;
+use std::cell::RefCell;
 
 use rayon::prelude::*;
 
@@ -20,18 +20,18 @@ use rayon::prelude::*;
 /// whatever the number of threads.
 const PIECE: usize = 1 << 14;
 
-/// Calls `f` with `len` values that this thread keeps for the next call; what they hold is left over
-/// from the last.
+/// Calls `f` with `len` values that this thread keeps for later calls; what they hold is left over from
+/// an earlier one. Calls may nest.
 pub(crate) fn with_scratch<R>(len: usize, f: impl FnOnce(&mut [f32]) -> R) -> R {
     thread_local! {
-        static SCRATCH: Cell<Vec<f32>> = const { Cell::new(Vec::new()) };
+        static FREE: RefCell<Vec<Vec<f32>>> = const { RefCell::new(Vec::new()) };
     }
-    let mut scratch = SCRATCH.take();
+    let mut scratch = FREE.with_borrow_mut(Vec::pop).unwrap_or_default();
     if scratch.len() < len {
         scratch.resize(len, 0.0);
     }
     let result = f(&mut scratch[..len]);
-    SCRATCH.set(scratch);
+    FREE.with_borrow_mut(|free| free.push(scratch));
     result
 }
 
@@ -46,15 +46,8 @@ fn for_pieces(out: &mut [f32], width: usize, f: impl Fn(usize, &mut [f32]) + Syn
 }
 
 /// Rows of a piece.
-fn rows_per_piece(width: usize) -> usize {
+pub(crate) fn rows_per_piece(width: usize) -> usize {
     (PIECE / width.max(1)).max(1)
-}
-
-/// Part `i` of `values` cut as [`for_pieces`] cuts.
-fn piece(values: &[f32], width: usize, i: usize) -> &[f32] {
-    let size = rows_per_piece(width) * width;
-    let end = ((i + 1) * size).min(values.len());
-    values.get(i * size..end).unwrap_or_default()
 }
 
 /// The sums over rows of `width` values.

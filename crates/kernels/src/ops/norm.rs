@@ -1,14 +1,17 @@
 //! LayerNorm and RMSNorm over the last dimension.
 
-use burn::{Shape, Tensor, module};
+use std::ops::Range;
+
+use burn::{DType, Shape, Tensor, module};
 use burn_backend::TensorMetadata;
 use burn_flex::FlexTensor;
-use rayon::prelude::*;
 
-use super::{for_pieces, piece, rows_per_piece, sum_all};
+use super::sum_all;
 use crate::{
-    bridge::{BackwardPass, Kernel, last_dim, run, tensor, tracked, values, written},
+    bridge::{BackwardPass, Kernel, Tracked, input, last_dim, parameter, run, tensor, values},
     lanes::{sum, sum2, widest},
+    precision,
+    storage::{Values, written_in_pieces},
 };
 
 /// `(x - mean) / √(variance + eps) · weight + bias` (Ba et al., 2016).
@@ -22,10 +25,8 @@ pub fn layer_norm<const D: usize>(
     bias: Tensor<1>,
     eps: f64,
 ) -> Tensor<D> {
-    match (tracked(&x), tracked(&weight), tracked(&bias)) {
-        (Some(x), Some(weight), Some(bias)) => {
-            run(Norm { eps: eps as f32, centred: true }, [x, weight, bias])
-        }
+    match (input(&x), parameter(&weight), parameter(&bias)) {
+        (Some(x), Some(weight), Some(bias)) => run(Norm::new(eps, true, &x), [x, weight, bias]),
         _ => module::layer_norm(x, weight, Some(bias), eps),
     }
 }
@@ -36,8 +37,8 @@ pub fn layer_norm<const D: usize>(
 /// - x and output: `[.., d]`
 /// - weight: `[d]`
 pub fn rms_norm<const D: usize>(x: Tensor<D>, weight: Tensor<1>, eps: f64) -> Tensor<D> {
-    match (tracked(&x), tracked(&weight)) {
-        (Some(x), Some(weight)) => run(Norm { eps: eps as f32, centred: false }, [x, weight]),
+    match (input(&x), parameter(&weight)) {
+        (Some(x), Some(weight)) => run(Norm::new(eps, false, &x), [x, weight]),
         _ => {
             let rms = x.clone().square().mean_dim(D - 1).add_scalar(eps).sqrt();
             x / rms * weight.unsqueeze()
@@ -50,6 +51,8 @@ pub(super) struct Norm {
     pub eps: f32,
     /// Whether the mean is taken off.
     pub centred: bool,
+    /// Of the output.
+    pub dtype: DType,
 }
 
 /// The mean and one over the standard deviation of a row.
@@ -132,6 +135,11 @@ widest! {
 }
 
 impl Norm {
+    /// For the moments of `x`.
+    pub fn new(eps: f64, centred: bool, x: &Tracked) -> Self {
+        Self { eps: eps as f32, centred, dtype: precision::normed(x.dtype()) }
+    }
+
     fn forward(
         &self,
         x: &FlexTensor,
@@ -139,18 +147,15 @@ impl Norm {
         bias: Option<&FlexTensor>,
     ) -> FlexTensor {
         let d = last_dim(x);
-        let (x_values, weight, bias) = (values(x), values(weight), bias.map(values));
+        let (x_values, weight, bias) = (Values::of(x), values(weight), bias.map(values));
         assert_eq!(weight.len(), d, "the norm has another width");
-        // SAFETY: every row is set.
-        let y = unsafe {
-            written(x_values.len(), |y| {
-                for_pieces(y, d, |i, y| {
-                    let x = piece(&x_values, d, i);
-                    forward((self.eps, self.centred), x, &weight, bias.as_deref(), y);
-                });
-            })
+        let norm = (self.eps, self.centred);
+        let rows = |range: Range<usize>, [y]: [&mut [f32]; 1]| {
+            x_values.part(range, |x| forward(norm, x, &weight, bias.as_deref(), y));
         };
-        tensor(y, x.shape())
+        // SAFETY: every row is set.
+        let ([y], _) = unsafe { written_in_pieces(&x.shape(), d, [self.dtype], rows) };
+        y
     }
 
     /// Gradients of `x`, the weight and the bias.
@@ -160,24 +165,22 @@ impl Norm {
         dy: &FlexTensor,
     ) -> [Option<FlexTensor>; 3] {
         let d = last_dim(&x);
-        let (x_values, weight_values, dy) = (values(&x), values(&weight), values(dy));
-        let piece = rows_per_piece(d) * d;
-        let (mut d_weight, mut d_bias) = (Vec::new(), Vec::new());
-        let rows = |dx: &mut [f32]| {
-            dx.par_chunks_mut(piece)
-                .zip(x_values.par_chunks(piece).zip(dy.par_chunks(piece)))
-                .map(|(dx, (x, dy))| {
-                    let (mut d_weight, mut d_bias) = (vec![0f32; d], vec![0f32; d]);
-                    let norm = (self.eps, self.centred);
+        let (x_values, weight_values, dy) = (Values::of(&x), values(&weight), Values::of(dy));
+        let norm = (self.eps, self.centred);
+        let rows = |range: Range<usize>, [dx]: [&mut [f32]; 1]| {
+            let (mut d_weight, mut d_bias) = (vec![0f32; d], vec![0f32; d]);
+            x_values.part(range.clone(), |x| {
+                dy.part(range, |dy| {
                     backward(norm, x, &weight_values, dy, dx, &mut d_weight, &mut d_bias);
-                    (d_weight, d_bias)
-                })
-                .unzip_into_vecs(&mut d_weight, &mut d_bias);
+                });
+            });
+            (d_weight, d_bias)
         };
         // SAFETY: every row is set.
-        let dx = unsafe { written(x_values.len(), rows) };
+        let ([dx], sums) = unsafe { written_in_pieces(&x.shape(), d, [DType::F32], rows) };
+        let (d_weight, d_bias) = sums.into_iter().unzip();
         let of = |partial| Some(tensor(sum_all(partial, d), Shape::from([d])));
-        [Some(tensor(dx, x.shape())), of(d_weight), of(d_bias)]
+        [Some(dx), of(d_weight), of(d_bias)]
     }
 }
 

@@ -1,11 +1,11 @@
 //! Rotary position embedding.
 
-use burn::Tensor;
+use burn::{DType, Tensor};
 use burn_flex::FlexTensor;
 
 use super::{for_pieces, heads::Heads, rows_per_piece};
 use crate::{
-    bridge::{BackwardPass, Kernel, permuted, run, tracked, values, written},
+    bridge::{BackwardPass, Kernel, input, permuted, run, values, written},
     lanes::widest,
 };
 
@@ -18,7 +18,7 @@ use crate::{
 /// - x and output: `[b, h, t, k]`
 /// - cos, sin: `[b or 1, 1, t, k]`
 pub fn rotate(x: Tensor<4>, cos: &Tensor<4>, sin: &Tensor<4>) -> Tensor<4> {
-    if let (Some(x), Some(cos), Some(sin)) = (tracked(&x), tracked(cos), tracked(sin)) {
+    if let (Some(x), Some(cos), Some(sin)) = (input(&x), input(cos), input(sin)) {
         let [cos, sin] = [cos, sin].map(|angles| angles.into_primitive());
         return run(Rotate { cos, sin }, [x]);
     }
@@ -56,7 +56,7 @@ widest! {
 }
 
 impl Rotate {
-    fn turn(&self, x: FlexTensor, sign: f32) -> FlexTensor {
+    fn turn(&self, x: FlexTensor, sign: f32, dtype: DType) -> FlexTensor {
         let x = Heads::new(x);
         let [b, h, t, k] = x.dims;
         let (cos, sin) = (values(&self.cos), values(&self.sin));
@@ -75,13 +75,14 @@ impl Rotate {
         };
         // SAFETY: every head of every token is set.
         let out = unsafe { written(b * t * h * k, write) };
-        permuted(out, [b, h, t, k], [0, 2, 1, 3])
+        permuted(out, [b, h, t, k], [0, 2, 1, 3], dtype)
     }
 }
 
 impl Kernel<1> for Rotate {
     fn forward(&self, [x]: [FlexTensor; 1]) -> (FlexTensor, ()) {
-        (self.turn(x, 1.0), ())
+        let dtype = x.dtype();
+        (self.turn(x, 1.0, dtype), ())
     }
 }
 
@@ -89,6 +90,6 @@ impl BackwardPass<1> for Rotate {
     type Saved = ();
 
     fn backward(&self, _: (), gradient: FlexTensor, _: [bool; 1]) -> [Option<FlexTensor>; 1] {
-        [Some(self.turn(gradient, -1.0))]
+        [Some(self.turn(gradient, -1.0, DType::F32))]
     }
 }

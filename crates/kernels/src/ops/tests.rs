@@ -1,6 +1,7 @@
 //! Every operation against the plain composition of tensor operations: values and gradients.
 
 mod differences;
+mod storage;
 
 use std::cell::Cell;
 

@@ -25,7 +25,7 @@ use quintet_weights::Raw;
 use rayon::prelude::*;
 
 use crate::{
-    bridge::{BackwardPass, Kernel, run, tensor, tracked, values, written},
+    bridge::{BackwardPass, Kernel, input, run, stored, tensor, values, written},
     gemm::{
         Finish, Matrix, Product, Shared, multiply,
         tiles::{self, Left},
@@ -209,7 +209,7 @@ impl<'a> ManyRows<'a> {
 /// - x: `[.., in]`
 /// - output: `[.., out]`
 pub fn quantised_linear<const D: usize>(x: Tensor<D>, weight: &QuantMatrix) -> Tensor<D> {
-    match tracked(&x) {
+    match input(&x) {
         Some(x) => run(Quantised(weight.clone()), [x]),
         None => {
             let weight = weight.tensor(&x.device().without_autodiff()).cast(x.dtype());
@@ -234,7 +234,7 @@ pub fn quantised_linears<const D: usize, const N: usize>(
     let columns = x.dims().last().copied().unwrap_or_default();
     let few = x.shape().num_elements() < MANY * columns && !keeps_operands();
     let alike = weights.iter().all(|weight| weight.rounds());
-    let Some(plain) = tracked(&x).filter(|x| alike && !x.is_tracked()) else {
+    let Some(plain) = input(&x).filter(|x| alike && !x.is_tracked()) else {
         return weights.map(|weight| quantised_linear(x.clone(), weight));
     };
     assert!(weights.iter().all(|weight| weight.columns == columns), "the widths differ");
@@ -257,7 +257,7 @@ pub fn quantised_linears<const D: usize, const N: usize>(
     weights.map(|weight| {
         let mut shape = x.shape();
         shape[D - 1] = weight.rows;
-        let out = tensor(outs.next().unwrap_or_default(), shape);
+        let out = stored(outs.next().unwrap_or_default(), shape, x.dtype());
         Tensor::from_primitive::<burn_flex::Flex>(out)
     })
 }
@@ -306,14 +306,14 @@ impl Kernel<1> for Quantised {
         let last = shape.num_dims() - 1;
         assert_eq!(shape[last], weight.columns, "the matrix takes another width");
         shape[last] = weight.rows;
-        (tensor(y, shape), ())
+        (stored(y, shape, x.dtype()), ())
     }
 }
 
 impl BackwardPass<1> for Quantised {
     type Saved = ();
 
-    fn backward(&self, _: (), gradient: FlexTensor, _: [bool; 1]) -> [Option<FlexTensor>; 1] {
+    fn backward(&self, (): (), gradient: FlexTensor, _: [bool; 1]) -> [Option<FlexTensor>; 1] {
         let weight = &self.0;
         let dy = values(&gradient);
         let m = dy.len() / weight.rows;

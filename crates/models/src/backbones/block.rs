@@ -1,6 +1,7 @@
 //! One transformer block of a decoder.
 
 use burn::Tensor;
+use quintet_kernels::add;
 use quintet_nn::{
     Attention, AttentionConfig, GatedMlp, LayerCache, LayerNorm, Linear, Mlp, Result, RmsNorm,
     Vars, rope::Rotation,
@@ -141,7 +142,7 @@ impl Block {
         if self.norm_first {
             let attended = attend(self.attention_norm.forward(x.clone()));
             let [x, normed] = self.mlp_norm.forward_sum(x, attended);
-            x + self.mlp.forward(normed)
+            add(x, self.mlp.forward(normed))
         } else {
             let attended = attend(x.clone());
             let [_, x] = self.attention_norm.forward_sum(x, attended);

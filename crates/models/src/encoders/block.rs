@@ -1,8 +1,9 @@
 //! The transformer block that all encoders stack.
 
 use burn::Tensor;
+use quintet_kernels::add;
 use quintet_nn::{
-    Activation, Attention, AttentionConfig, LayerNorm, Linear, Mlp, Param, Result, Vars,
+    Activation, Attention, AttentionConfig, LayerNorm, Linear, Mlp, Param, Result, Vars, in_dtype,
 };
 
 /// Attention and a feed-forward half, each normed before and added after.
@@ -70,11 +71,14 @@ impl Block {
     pub fn forward(&self, x: Tensor<3>) -> Tensor<3> {
         let scale = |y: Tensor<3>, half: usize| match &self.scales {
             None => y,
-            Some(scales) => y * scales[half].tensor().unsqueeze(),
+            Some(scales) => {
+                let scales = scales[half].tensor();
+                in_dtype(y, scales.dtype()) * scales.unsqueeze()
+            }
         };
         let attended = self.attention.forward(self.norm1.forward(x.clone()), None, None, None);
         let [x, normed] = self.norm2.forward_sum(x, scale(attended, 0));
-        x + scale(self.feed_forward.forward(normed), 1)
+        add(x, scale(self.feed_forward.forward(normed), 1))
     }
 }
 

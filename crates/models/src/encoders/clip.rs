@@ -1,7 +1,7 @@
 //! CLIP's vision transformer (Radford et al., 2021); reference: `CLIPVisionModel`.
 
 use burn::Tensor;
-use quintet_nn::{Activation, Init, LayerNorm, Param, Result, Vars};
+use quintet_nn::{Activation, Init, LayerNorm, Param, Result, Vars, in_dtype};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -156,7 +156,9 @@ impl VisionTransformer for Clip {
         let class = self.class.tensor().reshape([1, 1, d]).expand([b, 1, d]);
         let trained = self.geometry.image_size / self.geometry.patch_size;
         let x = Tensor::cat(vec![class, patches], 1); // [b, v, d]
-        self.pre_norm.forward(x + positions(self.positions.tensor(), 1, trained, grid))
+        let x = x + positions(self.positions.tensor(), 1, trained, grid);
+        let dtype = x.dtype();
+        in_dtype(self.pre_norm.forward(x), dtype)
     }
 
     fn blocks(&self) -> &[Block] {

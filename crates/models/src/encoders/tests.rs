@@ -5,8 +5,8 @@ use std::fs;
 use burn::{Device, Tensor};
 use quintet_nn::{Params, Vars};
 use quintet_testing::{
-    assert_close, assert_gradient, assert_round_trip, backward, difference, golden, load, noise,
-    save, scramble, tensor,
+    assert_close, assert_gradient, assert_half_storage, assert_round_trip, backward, difference,
+    golden, load, noise, save, scramble, tensor,
 };
 use quintet_weights::Weights;
 
@@ -111,6 +111,16 @@ fn gradients_reach_what_takes_part_and_nothing_else() {
             }
         }
         assert!(!encoder.takes_part("language_model.layers.0.weight", Stage::Pooled));
+    }
+}
+
+#[test]
+fn half_storage_changes_little() {
+    for config in EncoderConfig::examples() {
+        let (encoder, params) = random(&config);
+        let pixels = pixels(&config, 2);
+        let output = || encoder.forward(pixels.clone(), None);
+        assert_half_storage(&params, output, &format!("{config:?}"));
     }
 }
 

@@ -2,6 +2,7 @@
 //! §3.1), and a linear map to the LLM; reference: `Blip2ForConditionalGeneration`.
 
 use burn::Tensor;
+use quintet_kernels::add;
 use quintet_nn::{
     Activation, Attention, AttentionConfig, Error, Init, LayerNorm, Linear, Mlp, Param, Result,
     Vars,
@@ -156,7 +157,7 @@ impl QFormerConfig {
 
 impl NormedAttention {
     fn forward(&self, x: Tensor<3>, source: Tensor<3>) -> Tensor<3> {
-        self.norm.forward(x.clone() + self.attention.cross(x, source, None))
+        self.norm.forward(add(x.clone(), self.attention.cross(x, source, None)))
     }
 }
 
@@ -170,7 +171,7 @@ impl Projector for QFormer {
             if let Some(cross) = &block.cross {
                 x = cross.forward(x, features.clone());
             }
-            x = block.mlp_norm.forward(x.clone() + block.mlp.forward(x));
+            x = block.mlp_norm.forward(add(x.clone(), block.mlp.forward(x)));
         }
         self.projection.forward(x)
     }

@@ -2,7 +2,7 @@
 //! al., 2022, §2.1 and Fig. 5); reference: `IdeficsPerceiverResampler`.
 
 use burn::Tensor;
-use quintet_kernels::attention;
+use quintet_kernels::{add, attention};
 use quintet_nn::{
     Activation, Error, Init, LayerNorm, Linear, Mlp, Param, Result, Vars, attention::split_heads,
 };
@@ -181,8 +181,8 @@ impl Projector for Resampler {
         let [n, d] = self.latents.dims();
         let mut x = self.latents.tensor().unsqueeze::<3>().expand([features.dims()[0], n, d]);
         for block in &self.blocks {
-            x = x.clone() + block.attention.forward(x, features.clone());
-            x = x.clone() + block.mlp.forward(block.mlp_norm.forward(x));
+            x = add(x.clone(), block.attention.forward(x, features.clone()));
+            x = add(x.clone(), block.mlp.forward(block.mlp_norm.forward(x)));
         }
         let x = self.norm.forward(x);
         match &self.projection {

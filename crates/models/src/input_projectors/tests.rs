@@ -5,8 +5,8 @@ use std::fs;
 use burn::Device;
 use quintet_nn::{Params, Vars};
 use quintet_testing::{
-    assert_close, assert_gradient, assert_round_trip, backward, difference, golden, load, noise,
-    save, scramble, tensor,
+    assert_close, assert_gradient, assert_half_storage, assert_round_trip, backward, difference,
+    golden, load, noise, save, scramble, tensor,
 };
 use quintet_weights::Weights;
 
@@ -36,6 +36,18 @@ fn forward_gives_the_promised_shapes_image_by_image() {
             let error = difference(&alone, &together.clone().narrow(0, i, 1));
             assert!(error < 1e-4, "{config:?}: image {i} differs by {error}");
         }
+    }
+}
+
+#[test]
+fn half_storage_changes_little() {
+    for config in ProjectorConfig::examples() {
+        let (projector, params) = random(&config);
+        // With other features the gradients of queries and keys that are normed over eight channels, whose
+        // variance may be small, are further apart.
+        let features = noise(3, [2, TOKENS, projector.input_dim()]);
+        let output = || projector.forward(features.clone());
+        assert_half_storage(&params, output, &format!("{config:?}"));
     }
 }
 

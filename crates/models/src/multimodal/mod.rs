@@ -6,7 +6,7 @@ mod config;
 mod load;
 
 use burn::{DType, Device, Int, Tensor, TensorData};
-use quintet_nn::{KvCache, Layout, Params, Vars};
+use quintet_nn::{KvCache, Layout, Params, Vars, in_dtype};
 
 pub use batch::{Batch, Image, Row, Side};
 pub use config::MultimodalConfig;
@@ -146,7 +146,7 @@ impl Multimodal {
             return Ok(text);
         }
         let pixels = batch.pixels(&self.device, text.dtype())?;
-        let features = self.image_features(pixels)?; // [n, v', d]
+        let features = in_dtype(self.image_features(pixels)?, text.dtype()); // [n, v', d]
         let [n, v, d] = features.dims();
         // One table of text and feature vectors, and for each token the place it takes its own
         // from: a single gather, whose gradient is a single scatter.

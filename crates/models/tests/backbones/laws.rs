@@ -3,6 +3,7 @@
 use burn::{DType, Device, Tensor};
 use quintet_models::backbones::{Decoder, DecoderConfig, Family};
 use quintet_nn::{Params, Rows, write_file};
+use quintet_testing::assert_half_storage;
 use quintet_weights::SaveDType;
 
 use crate::common::{difference, drawn, tensor, text, tiny, values};
@@ -153,6 +154,15 @@ fn gradients(decoder: &Decoder, params: &Params) -> Vec<(String, bool, Option<Ve
 /// when nothing rotates it.
 fn has_effect(config: &DecoderConfig, name: &str) -> bool {
     !(config.family == Family::Opt && name.ends_with("k_proj.bias"))
+}
+
+#[test]
+fn half_storage_changes_little() {
+    for_each_family(|decoder, params| {
+        let ids = [text(7, 0), text(7, 1)];
+        let hidden = || decoder.forward(decoder.embed(tensor(&ids)), None, None);
+        assert_half_storage(params, hidden, decoder.config().family.model_type());
+    });
 }
 
 #[test]

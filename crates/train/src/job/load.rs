@@ -7,6 +7,7 @@ use quintet_nn::Params;
 
 use super::Job;
 use crate::{
+    Precision,
     memory::{Flow, Load, Transformer},
     objectives::DenseScenes,
     preflight::{Report, Span},
@@ -43,6 +44,7 @@ pub(super) fn load(job: &Job<'_>, stage: &Stage, rows: &[Report], held: Option<u
         batches: (stage.train_config(recipe, 1, Default::default()).prefetch + BATCHES_IN_HAND)
             as u64,
         accumulates: stage.accumulate > 1,
+        half_storage: stage.precision == Precision::Half,
         baseline: held.unwrap_or(0).saturating_sub(F32 * all),
         ..Load::default()
     };

@@ -16,8 +16,8 @@ use crate::{Error, Result};
 pub fn check(prediction: &Prediction, allowed: Option<u64>) -> Result<()> {
     match allowed {
         Some(allowed) if prediction.total() > allowed => Err(Error::Memory(format!(
-            "{} of memory are needed ({}), but only {} are free; lower batch or max_tokens, or \
-             train fewer parts",
+            "{} of memory are needed ({}), but only {} are free; lower batch or max_tokens, \
+             train fewer parts, or ask for precision = \"half\"",
             human(prediction.total()),
             prediction.in_one_line(),
             human(allowed)

@@ -18,6 +18,8 @@ use super::human;
 
 /// Bytes of an `f32`.
 const F32: u64 = 4;
+/// Bytes of a `bf16`.
+const BF16: u64 = 2;
 
 /// `n·d` values kept by the two norms of a block: their outputs, which linear maps read.
 const NORM_VALUES: u64 = 2;
@@ -80,6 +82,8 @@ pub struct Load {
     pub frozen_bytes: u64,
     /// The towers.
     pub towers: Vec<Transformer>,
+    /// Whether what lies between a norm and a residual sum is stored in `bf16`.
+    pub half_storage: bool,
     /// Values of logits, and of what the loss makes of them.
     pub logit_values: u64,
     /// Bytes of one micro-batch as the objective makes it (pixels, ids).
@@ -114,29 +118,31 @@ pub struct Prediction {
 }
 
 impl Transformer {
-    /// Values that one block keeps for its backward pass.
-    pub fn block_values(&self) -> u64 {
+    /// Bytes that one block keeps for its backward pass.
+    fn block_bytes(&self, half_storage: bool) -> u64 {
         let n = self.sequences * self.tokens;
         let in_mlp = if self.gated { GATED_MLP_VALUES } else { MLP_VALUES };
-        n * self.width * (NORM_VALUES + QUERY_VALUES + RESIDUAL_VALUES)
+        let between = n * self.width * (NORM_VALUES + QUERY_VALUES)
             + n * self.key_width * KEY_VALUE_VALUES
-            + n * self.mlp_width * in_mlp
+            + n * self.mlp_width * in_mlp;
+        let stored = if half_storage { BF16 } else { F32 };
+        F32 * n * self.width * RESIDUAL_VALUES + stored * between
     }
 
-    fn bytes(&self) -> u64 {
+    fn bytes(&self, half_storage: bool) -> u64 {
         let blocks = match self.flow {
             Flow::Forward => 1,
             Flow::Backward => self.layers,
         };
-        F32 * self.block_values() * blocks
+        self.block_bytes(half_storage) * blocks
     }
 }
 
 /// Predicts the peak of a training step.
 pub fn predict(load: &Load) -> Prediction {
     let logits = F32 * load.logit_values;
-    let activations: Vec<(String, u64)> =
-        load.towers.iter().map(|tower| (tower.name.clone(), tower.bytes())).collect();
+    let bytes = |tower: &Transformer| (tower.name.clone(), tower.bytes(load.half_storage));
+    let activations: Vec<(String, u64)> = load.towers.iter().map(bytes).collect();
     let gradients = F32 * load.trainable;
     // While activations are at their most, the only gradients are those of earlier micro-batches.
     let early = if load.accumulates { gradients } else { 0 };
@@ -223,6 +229,7 @@ mod tests {
             frozen: 100,
             frozen_bytes: 2,
             towers: vec![tower],
+            half_storage: false,
             logit_values: 63,
             batch_bytes: 11,
             batches: 4,
@@ -247,6 +254,9 @@ mod tests {
         };
         assert_eq!(found, expected);
         assert_eq!(found.total(), 4200 + 8000 + 12 * block + 252 + KEPT + 44 + 1000);
+        let half = predict(&Load { half_storage: true, ..load(Flow::Backward, 1000) });
+        let residual = 50 * 8 * 2;
+        assert_eq!(half.activations[0].1, 3 * (4 * residual + 2 * (block - residual)));
         let forward = predict(&load(Flow::Forward, 10));
         assert_eq!(forward.activations[0].1, 4 * block);
     }
