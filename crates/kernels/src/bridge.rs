@@ -10,7 +10,7 @@ use burn_autodiff::{
     ops::{Backward, Ops, OpsKind},
 };
 use burn_backend::{TensorMetadata, tensor::FloatTensor};
-use burn_flex::{Flex, FlexTensor, Layout};
+use burn_flex::{Flex, FlexTensor};
 
 use crate::storage::{Values, rounded};
 
@@ -56,13 +56,8 @@ impl<K: BackwardPass<N>, const N: usize> Backward<Flex, N> for Step<K> {
     }
 }
 
-/// The parameter as this crate computes with it; `None` when it is on another device, of another
-/// number kind than `f32`, or belongs to a graph that recomputes activations.
-pub(crate) fn parameter<const D: usize>(tensor: &Tensor<D>) -> Option<Tracked> {
-    if tensor.dtype() == DType::F32 { input(tensor) } else { None }
-}
-
-/// As [`parameter`], of what may be stored in `bf16` too.
+/// The tensor as this crate computes with it; `None` when it is on another device, of another number
+/// kind than `f32` and `bf16`, or belongs to a graph that recomputes activations.
 pub(crate) fn input<const D: usize>(tensor: &Tensor<D>) -> Option<Tracked> {
     if ![DType::F32, DType::BF16].contains(&tensor.dtype()) {
         return None;
@@ -149,28 +144,6 @@ pub(crate) fn stored(values: Vec<f32>, shape: Shape, dtype: DType) -> FlexTensor
         DType::BF16 => FlexTensor::from_data(TensorData::new(rounded(&values), shape)),
         _ => tensor(values, shape),
     }
-}
-
-/// A tensor of `shape` whose values lie in the row-major order of its dimensions permuted:
-/// `order[i]` is the dimension that is the `i`-th outermost in memory.
-pub(crate) fn permuted<const D: usize>(
-    values: Vec<f32>,
-    shape: [usize; D],
-    order: [usize; D],
-    dtype: DType,
-) -> FlexTensor {
-    let mut strides = vec![0isize; D];
-    let mut step = 1;
-    for &dimension in order.iter().rev() {
-        strides[dimension] = step as isize;
-        step *= shape[dimension];
-    }
-    assert_eq!(step, values.len(), "values do not fill the shape");
-    stored(values, Shape::from([step]), dtype).with_layout(Layout::new(
-        Shape::from(shape),
-        strides,
-        0,
-    ))
 }
 
 /// Length of the last dimension.

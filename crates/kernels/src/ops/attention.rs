@@ -2,12 +2,12 @@
 
 use std::{ops::Range, sync::Arc};
 
-use burn::{DType, Tensor, module, ops::AttentionModuleOptions};
+use burn::{Tensor, module, ops::AttentionModuleOptions};
 use burn_flex::FlexTensor;
 use rayon::prelude::*;
 
 use crate::{
-    bridge::{BackwardPass, Kernel, input, permuted, run, stored, values, written, written_both},
+    bridge::{BackwardPass, Kernel, input, run, stored, tensor, values, written, written_both},
     gemm::{Finish, Matrix, Product, Shared, Target, multiply},
     lanes::{exp, max, sum, sum2, widest},
     ops::{heads::Heads, with_scratch},
@@ -336,11 +336,10 @@ impl BackwardPass<3> for Attention {
                 });
             })
         };
-        let order = [0, 2, 1, 3];
-        [
-            Some(permuted(d_query, [b, h, t, k], order, DType::F32)),
-            Some(permuted(d_key, [b, kv_heads, s, k], order, DType::F32)),
-            Some(permuted(d_value, [b, kv_heads, s, k], order, DType::F32)),
-        ]
+        let of = |gradient, shape: [usize; 4]| {
+            Some(tensor(gradient, shape.into()).permute(&[0, 2, 1, 3]))
+        };
+        let of_keys = [b, s, kv_heads, k];
+        [of(d_query, [b, t, h, k]), of(d_key, of_keys), of(d_value, of_keys)]
     }
 }

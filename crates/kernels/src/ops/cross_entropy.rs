@@ -9,7 +9,7 @@ use rayon::prelude::*;
 
 use super::linear::linear;
 use crate::{
-    bridge::{BackwardPass, Kernel, input, parameter, run, tensor, values},
+    bridge::{BackwardPass, Kernel, input, run, tensor, values},
     gemm::{Finish, Matrix, Product, Target, multiply},
     lanes::{exp, max, sum, widest},
 };
@@ -36,7 +36,7 @@ pub fn mean_cross_entropy(hidden: Tensor<2>, weight: Tensor<2>, targets: Vec<i32
     assert!(m > 0 && targets.len() == m, "{} targets for {m} rows", targets.len());
     let known = |target: &i32| usize::try_from(*target).is_ok_and(|target| target < classes);
     assert!(targets.iter().all(known), "a target is none of {classes} classes");
-    if let (Some(hidden), Some(weight)) = (input(&hidden), parameter(&weight)) {
+    if let (Some(hidden), Some(weight)) = (input(&hidden), input(&weight)) {
         let wanted = [hidden.is_tracked(), weight.is_tracked()];
         let kernel = CrossEntropy { product: Product::here(), targets: targets.into(), wanted };
         return run(kernel, [hidden, weight]);

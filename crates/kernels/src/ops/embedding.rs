@@ -1,14 +1,16 @@
 //! Tables of vectors that are looked up.
 
-use std::sync::Arc;
+use std::{ops::Range, sync::Arc};
 
 use burn::{Int, Shape, Tensor, module};
 use burn_backend::TensorMetadata;
 use burn_flex::FlexTensor;
 use rayon::prelude::*;
 
-use super::for_pieces;
-use crate::bridge::{BackwardPass, Kernel, parameter, run, tensor, values, written};
+use crate::{
+    bridge::{BackwardPass, Kernel, input, run, tensor, values},
+    storage::{Values, written_in_pieces},
+};
 
 /// Parts of a table that threads add gradients to.
 const PARTS: usize = 16;
@@ -26,7 +28,7 @@ const PARTS: usize = 16;
 /// # Panics
 /// If a number is not below `count`.
 pub fn embedding(table: Tensor<2>, ids: Tensor<2, Int>) -> Tensor<3> {
-    let Some(tracked) = parameter(&table) else { return module::embedding(table, ids) };
+    let Some(tracked) = input(&table) else { return module::embedding(table, ids) };
     let ([count, _], [b, t]) = (table.dims(), ids.dims());
     let ids: Arc<[usize]> = ids.into_data().iter::<i64>().map(|id| id as usize).collect();
     assert!(ids.iter().all(|&id| id < count), "a number outside a table of {count} rows");
@@ -42,20 +44,18 @@ struct Lookup {
 impl Kernel<1> for Lookup {
     fn forward(&self, [table]: [FlexTensor; 1]) -> (FlexTensor, [usize; 2]) {
         let [count, d] = table.shape().dims::<2>();
-        let rows = values(&table);
-        // SAFETY: every row is set.
-        let found = unsafe {
-            written(self.ids.len() * d, |found| {
-                for_pieces(found, d, |i, found| {
-                    let first = i * super::rows_per_piece(d);
-                    for (found, id) in found.chunks_exact_mut(d).zip(&self.ids[first..]) {
-                        found.copy_from_slice(&rows[id * d..][..d]);
-                    }
-                });
-            })
-        };
+        let rows = Values::of(&table);
         let [b, t] = self.shape;
-        (tensor(found, Shape::from([b, t, d])), [count, d])
+        let piece = |range: Range<usize>, [found]: [&mut [f32]; 1]| {
+            let ids = &self.ids[range.start / d..];
+            for (found, id) in found.chunks_exact_mut(d).zip(ids) {
+                rows.part(id * d..(id + 1) * d, |row| found.copy_from_slice(row));
+            }
+        };
+        let shape = Shape::from([b, t, d]);
+        // SAFETY: every row is set.
+        let ([found], _) = unsafe { written_in_pieces(&shape, d, [table.dtype()], piece) };
+        (found, [count, d])
     }
 }
 

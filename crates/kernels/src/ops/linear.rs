@@ -8,7 +8,7 @@ use burn_flex::FlexTensor;
 
 use super::sum_of_rows;
 use crate::{
-    bridge::{BackwardPass, Kernel, input, parameter, run, tensor, values, written},
+    bridge::{BackwardPass, Kernel, input, run, tensor, values, written},
     gemm::{Finish, Matrix, Product, Target, multiply},
     storage::{Values, written_in_blocks},
 };
@@ -26,9 +26,9 @@ pub fn linear<const D: usize>(
     weight: Tensor<2>,
     bias: Option<Tensor<1>>,
 ) -> Tensor<D> {
-    if let (Some(x), Some(weight)) = (input(&x), parameter(&weight)) {
+    if let (Some(x), Some(weight)) = (input(&x), input(&weight)) {
         let kernel = Linear { product: Product::here() };
-        return match (bias.as_ref().and_then(parameter), bias) {
+        return match (bias.as_ref().and_then(input), bias) {
             (Some(bias), _) => run(kernel, [x, weight, bias]),
             (None, None) => run(kernel, [x, weight]),
             (None, Some(bias)) => {

@@ -35,16 +35,6 @@ pub(crate) fn with_scratch<R>(len: usize, f: impl FnOnce(&mut [f32]) -> R) -> R 
     result
 }
 
-/// Calls `f` with the number of each piece of `width`-wide rows, and the piece, on all threads.
-fn for_pieces(out: &mut [f32], width: usize, f: impl Fn(usize, &mut [f32]) + Sync) {
-    let piece = rows_per_piece(width) * width;
-    if out.len() <= piece {
-        f(0, out);
-    } else {
-        out.par_chunks_mut(piece).enumerate().for_each(|(i, out)| f(i, out));
-    }
-}
-
 /// Rows of a piece.
 pub(crate) fn rows_per_piece(width: usize) -> usize {
     (PIECE / width.max(1)).max(1)

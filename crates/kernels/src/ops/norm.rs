@@ -8,7 +8,7 @@ use burn_flex::FlexTensor;
 
 use super::sum_all;
 use crate::{
-    bridge::{BackwardPass, Kernel, Tracked, input, last_dim, parameter, run, tensor, values},
+    bridge::{BackwardPass, Kernel, Tracked, input, last_dim, run, tensor, values},
     lanes::{sum, sum2, widest},
     precision,
     storage::{Values, written_in_pieces},
@@ -25,7 +25,7 @@ pub fn layer_norm<const D: usize>(
     bias: Tensor<1>,
     eps: f64,
 ) -> Tensor<D> {
-    match (input(&x), parameter(&weight), parameter(&bias)) {
+    match (input(&x), input(&weight), input(&bias)) {
         (Some(x), Some(weight), Some(bias)) => run(Norm::new(eps, true, &x), [x, weight, bias]),
         _ => module::layer_norm(x, weight, Some(bias), eps),
     }
@@ -37,7 +37,7 @@ pub fn layer_norm<const D: usize>(
 /// - x and output: `[.., d]`
 /// - weight: `[d]`
 pub fn rms_norm<const D: usize>(x: Tensor<D>, weight: Tensor<1>, eps: f64) -> Tensor<D> {
-    match (input(&x), parameter(&weight)) {
+    match (input(&x), input(&weight)) {
         (Some(x), Some(weight)) => run(Norm::new(eps, false, &x), [x, weight]),
         _ => {
             let rms = x.clone().square().mean_dim(D - 1).add_scalar(eps).sqrt();

@@ -8,9 +8,7 @@ use burn_flex::FlexTensor;
 
 use super::norm::{Norm, layer_norm, norm_row, rms_norm};
 use crate::{
-    bridge::{
-        BackwardPass, Kernel, Tracked, input, last_dim, parameter, run, run_as, tensor, values,
-    },
+    bridge::{BackwardPass, Kernel, Tracked, input, last_dim, run, run_as, tensor, values},
     lanes::widest,
     storage::{Values, written_in_pieces},
 };
@@ -63,7 +61,7 @@ pub fn add_layer_norm<const D: usize>(
     bias: Tensor<1>,
     eps: f64,
 ) -> [Tensor<D>; 2] {
-    match (of_one_shape(&x, &y), parameter(&weight), parameter(&bias)) {
+    match (of_one_shape(&x, &y), input(&weight), input(&bias)) {
         (Some(terms), Some(weight), Some(bias)) => {
             let norm = Norm::new(eps, true, &terms[0]);
             let [sum, normed] = norm.of_sum(&terms, &weight, Some(&bias));
@@ -89,7 +87,7 @@ pub fn add_rms_norm<const D: usize>(
     weight: Tensor<1>,
     eps: f64,
 ) -> [Tensor<D>; 2] {
-    match (of_one_shape(&x, &y), parameter(&weight)) {
+    match (of_one_shape(&x, &y), input(&weight)) {
         (Some(terms), Some(weight)) => {
             let norm = Norm::new(eps, false, &terms[0]);
             let [sum, normed] = norm.of_sum(&terms, &weight, None);

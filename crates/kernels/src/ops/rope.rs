@@ -1,12 +1,15 @@
 //! Rotary position embedding.
 
-use burn::{DType, Tensor};
+use std::ops::Range;
+
+use burn::{DType, Shape, Tensor};
 use burn_flex::FlexTensor;
 
-use super::{for_pieces, heads::Heads, rows_per_piece};
+use super::heads::Heads;
 use crate::{
-    bridge::{BackwardPass, Kernel, input, permuted, run, values, written},
+    bridge::{BackwardPass, Kernel, input, run, values},
     lanes::widest,
+    storage::written_in_pieces,
 };
 
 /// Rotates pairs of channels, the first half of a head with the second (Su et al., 2021, Eq. 34, in
@@ -60,22 +63,20 @@ impl Rotate {
         let x = Heads::new(x);
         let [b, h, t, k] = x.dims;
         let (cos, sin) = (values(&self.cos), values(&self.sin));
-        let rows = rows_per_piece(h * k);
-        let write = |out: &mut [f32]| {
-            for_pieces(out, h * k, |piece, out| {
-                for (i, out) in out.chunks_exact_mut(h * k).enumerate() {
-                    let (sample, token) = ((piece * rows + i) / t, (piece * rows + i) % t);
-                    let angle = if cos.len() == t * k { token } else { sample * t + token } * k;
-                    let [cos, sin] = [&cos, &sin].map(|angles| &angles[angle..angle + k]);
-                    for (head, out) in out.chunks_exact_mut(k).enumerate() {
-                        rotate_head(out, x.token(sample, head, token), cos, sin, sign);
-                    }
+        let tokens = |range: Range<usize>, [out]: [&mut [f32]; 1]| {
+            for (at, out) in (range.start / (h * k)..).zip(out.chunks_exact_mut(h * k)) {
+                let (sample, token) = (at / t, at % t);
+                let angle = if cos.len() == t * k { token } else { sample * t + token } * k;
+                let [cos, sin] = [&cos, &sin].map(|angles| &angles[angle..angle + k]);
+                for (head, out) in out.chunks_exact_mut(k).enumerate() {
+                    rotate_head(out, x.token(sample, head, token), cos, sin, sign);
                 }
-            });
+            }
         };
+        let shape = Shape::from([b, t, h, k]);
         // SAFETY: every head of every token is set.
-        let out = unsafe { written(b * t * h * k, write) };
-        permuted(out, [b, h, t, k], [0, 2, 1, 3], dtype)
+        let ([out], _) = unsafe { written_in_pieces(&shape, h * k, [dtype], tokens) };
+        out.permute(&[0, 2, 1, 3])
     }
 }
 
