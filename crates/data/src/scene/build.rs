@@ -113,9 +113,10 @@ impl Scene {
             .filter_map(|_| canvas.add_word(spec, sprites, &mut rng))
             .collect();
 
+        let known = plan::vocabulary(sprites.names(), spec.vocabulary);
         let names = match spec.crowded {
-            true => plan::crowd(sprites.names(), spec.objects, spec.names, &mut rng),
-            false => plan::draw(sprites.names(), spec.objects, &mut rng),
+            true => plan::crowd(&known, spec.objects, spec.names, &mut rng),
+            false => plan::draw(&known, spec.objects, &mut rng),
         };
         let [smallest, largest] = spec.sizes;
         // Many objects must be small to find room.

@@ -1,6 +1,6 @@
 //! Which names a scene shows.
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use rand::{
     Rng, RngExt,
@@ -21,6 +21,16 @@ pub(super) fn groups(names: &[u16]) -> BTreeMap<Group, Vec<u16>> {
         }
     }
     groups
+}
+
+/// Some of the names, at equal distances.
+pub(super) fn vocabulary(names: &[u16], size: Option<u32>) -> Cow<'_, [u16]> {
+    match size.map(|size| size as usize) {
+        Some(size) if size < names.len() => {
+            (0..size).map(|i| names[i * names.len() / size]).collect()
+        }
+        _ => Cow::Borrowed(names),
+    }
 }
 
 /// How often a name is drawn compared with others: themes favour names of small groups.

@@ -32,6 +32,9 @@ pub struct SceneSpec {
     /// Most different names of a crowded scene, which then repeat: for counting.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub names: Option<u32>,
+    /// Names that scenes show, spread over all there are; all, if it is not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vocabulary: Option<u32>,
     /// Disturbances.
     #[serde(default)]
     pub augment: Augment,
@@ -74,6 +77,7 @@ impl SceneSpec {
             words: default_words(),
             crowded: false,
             names: None,
+            vocabulary: None,
             augment,
         }
     }

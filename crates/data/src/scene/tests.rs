@@ -72,6 +72,17 @@ fn crowded_scenes_are_full_of_things_of_the_sizes_asked_for() {
 }
 
 #[test]
+fn a_vocabulary_is_all_that_scenes_show() {
+    for crowded in [false, true] {
+        let spec = SceneSpec { vocabulary: Some(5), crowded, ..SceneSpec::train(&STYLES) };
+        let shown: BTreeSet<u16> =
+            scenes(&spec, 60).iter().flat_map(|s| &s.objects).map(|o| o.name_id).collect();
+        assert_eq!(shown.len(), 5);
+        assert!(shown.iter().all(|name| SPRITES.names().contains(name)));
+    }
+}
+
+#[test]
 fn few_names_repeat_and_all_their_counts_are_asked_for() {
     let spec =
         SceneSpec { objects: 14, crowded: true, names: Some(3), ..SceneSpec::train(&STYLES) };
