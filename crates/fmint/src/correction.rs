@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use burn::Device;
 use quintet_ode::{
-    Dynamics, Ensemble, Error as OdeError,
+    Dynamics, Ensemble, Error as OdeError, Solution,
     correct::{Coarse, Corrected, Correction, Demos, Normal, Taught},
 };
 
@@ -52,7 +52,7 @@ impl InContext {
         let times: Vec<f64> = (0..=demos.grid.steps).map(|i| demos.grid.time(i)).collect();
         let row = times.len() * d;
         let members = demos.members(d);
-        let all = solve(system, &members.ensemble(times[0], &times[1..]), coarse)?;
+        let (all, evaluations) = solve(system, &members.ensemble(times[0], &times[1..]), coarse)?;
         let lacking = |which: &[usize]| -> (Vec<f64>, Vec<f64>) {
             let rows = |values: &'_ [f64], i: usize, from: usize| {
                 values[i * row + from..][..row - from].to_vec()
@@ -72,7 +72,7 @@ impl InContext {
         if usable.is_empty() {
             let [error, coarse_error] = [f64::INFINITY; 2];
             let correction = Arc::new(Nothing { coarse });
-            return Ok(Taught { correction, normal, coarse, error, coarse_error });
+            return Ok(Taught { correction, normal, coarse, error, coarse_error, evaluations });
         }
         let most = match model.config().demos {
             0 => SHOWN,
@@ -119,6 +119,7 @@ impl InContext {
             correction: Arc::new(own),
             normal,
             coarse,
+            evaluations,
         })
     }
 }
@@ -190,10 +191,15 @@ impl Correction for Nothing {
     }
 }
 
-/// Coarse solutions with their first states, `[n, m + 1, d]`.
-fn solve(system: &dyn Dynamics, ensemble: &Ensemble<'_>, coarse: Coarse) -> Result<Vec<f64>> {
-    let states = system.solve(ensemble, coarse.scheme.steps(1))?.states;
-    Ok(with_firsts(ensemble.initial, &states, system.dimension(), ensemble.times.len()))
+/// Coarse solutions with their first states, `[n, m + 1, d]`, and the evaluations that they took.
+fn solve(
+    system: &dyn Dynamics,
+    ensemble: &Ensemble<'_>,
+    coarse: Coarse,
+) -> Result<(Vec<f64>, u64)> {
+    let Solution { states, evaluations, .. } = system.solve(ensemble, coarse.scheme.steps(1))?;
+    let states = with_firsts(ensemble.initial, &states, system.dimension(), ensemble.times.len());
+    Ok((states, evaluations.iter().sum()))
 }
 
 /// First states `[n, d]` before the others `[n, m, d]`.

@@ -241,7 +241,7 @@ fn corrected_alike() -> Checked {
     let started = Instant::now();
     let chosen = |system: &dyn Dynamics| {
         let ways = (Ways::Substeps(1), &compile as Teach<'_>);
-        let choice = choose(system, (&ranges, grid), 1e-3, ways, settings)?;
+        let choice = choose(system, (&ranges, grid, 1 << 30), 1e-3, ways, settings)?;
         let compiled = choice.compiled.ok_or("no corrector")?;
         let members = ranges.draw(3, 0..300);
         let fallback = Some((choice.solver, 1e-3));

@@ -33,7 +33,7 @@ pub struct Choice {
     pub normal: Normal,
     /// What solved demos and what promises were calibrated on.
     pub exact: Method,
-    /// Evaluations that demos and calibration took in all.
+    /// Evaluations that demos, learning and calibration took in all.
     pub spent: f64,
 }
 
@@ -48,14 +48,17 @@ pub enum Ways {
     Substeps(usize),
 }
 
-/// Chooses how to solve members that are drawn from ranges, by what is taught or by a classical solver,
-/// so that the error in spreads stays within a tolerance.
+/// Chooses how to solve so many members that are drawn from ranges, by what is taught or by a classical
+/// solver, so that the error in spreads stays within a tolerance.
+///
+/// Where all ways may be chosen, a corrector is not taught if teaching it asks for more evaluations than it
+/// could spare.
 ///
 /// # Errors
 /// If the ranges do not fit the system, the tolerance is none, or the system has events.
 pub fn choose(
     system: &dyn Dynamics,
-    (ranges, grid): (&Ranges, Grid),
+    (ranges, grid, n): (&Ranges, Grid, u64),
     tolerance: f64,
     (ways, teach): (Ways, Teach<'_>),
     settings: Settings,
@@ -71,12 +74,22 @@ pub fn choose(
     let finest = tried.iter().copied().max().unwrap_or(1);
     let references = References::solve(system, ranges, grid, finest, settings)?;
     let normal = references.normal(system);
-    let mut solver = references.solver(system, &normal, tolerance, &references.held())?;
+    let held = references.held();
+    let (mut solver, asked) = references.solver(system, &normal, tolerance, &held)?;
+    let mut spent = references.evaluations * (settings.demos + settings.held) as f64 + asked;
     let mut best: Option<(Compiled, f64, Vec<usize>)> = None;
     let mut considered = Vec::new();
     for substeps in tried {
-        let compiled = references.teach(system, substeps, teach)?;
-        let (left, own) = references.left_over(system, &compiled, tolerance)?;
+        let coarse = (grid.steps * substeps * settings.scheme.stages()) as f64;
+        let spared = n as f64 * (solver.evaluations - coarse);
+        if ways == Ways::All && spared < references.least_of_learning(substeps) {
+            continue;
+        }
+        let (compiled, tried) = references.teach(system, substeps, teach)?;
+        spent += (compiled.taught.evaluations + tried.evaluations) as f64;
+        let own = tried.evaluations as f64 / settings.held as f64;
+        let left: Vec<usize> =
+            held.iter().copied().filter(|i| !compiled.keeps(tried.doubt[*i], tolerance)).collect();
         let share = 1.0 - left.len() as f64 / settings.held as f64;
         let evaluations = own + (1.0 - share) * solver.evaluations;
         considered.push(Considered { substeps: Some(substeps), share, evaluations });
@@ -94,13 +107,13 @@ pub fn choose(
         None => None,
         Some((compiled, _, left)) => {
             // What is left over is harder than the rest: the solver's promise has to hold for that.
-            let for_those = references.solver(system, &normal, tolerance, &left)?;
+            let (for_those, asked) = references.solver(system, &normal, tolerance, &left)?;
+            spent += asked;
             if for_those.promise.is_finite() {
                 solver = for_those;
             }
             Some(compiled)
         }
     };
-    let spent = references.evaluations * (settings.demos + settings.held) as f64;
     Ok(Choice { compiled, solver, considered, normal, exact: references.exact, spent })
 }

@@ -76,7 +76,7 @@ impl Corrector {
         Ok(corrected)
     }
 
-    /// What a rule is to be fitted to along each demo.
+    /// What each rule is to be fitted to along each demo, `[rules][demos]`: all read the same slopes.
     ///
     /// # Errors
     /// If the system cannot be evaluated.
@@ -84,17 +84,23 @@ impl Corrector {
         &self,
         system: &dyn Dynamics,
         demos: &Demos,
-        rule: &Rule,
-    ) -> Result<Vec<Lessons>> {
+        rules: &[Rule],
+    ) -> Result<Vec<Vec<Lessons>>> {
         let dimension = system.dimension();
         let n = demos.states.len() / ((demos.grid.steps + 1) * dimension);
         let arch = Arch::new();
         let groups = each(system, n.div_ceil(LANES), &|system, group| {
             let first = group * LANES;
             let count = LANES.min(n - first);
-            arch.dispatch(Watch { system, corrector: self, demos, rule, first, count })
+            arch.dispatch(Watch { system, corrector: self, demos, rules, first, count })
         })?;
-        Ok(groups.into_iter().flatten().collect())
+        let mut all = vec![Vec::with_capacity(n); rules.len()];
+        for group in groups {
+            for (all, of_rule) in all.iter_mut().zip(group) {
+                all.extend(of_rule);
+            }
+        }
+        Ok(all)
     }
 }
 
@@ -258,17 +264,18 @@ struct Watch<'a> {
     system: &'a dyn Dynamics,
     corrector: &'a Corrector,
     demos: &'a Demos,
-    rule: &'a Rule,
+    rules: &'a [Rule],
     first: usize,
     count: usize,
 }
 
 impl WithSimd for Watch<'_> {
-    type Output = Vec<Lessons>;
+    /// `[rules][demos]`
+    type Output = Vec<Vec<Lessons>>;
 
     #[inline(always)]
-    fn with_simd<V: Simd>(self, _: V) -> Vec<Lessons> {
-        let Self { system, corrector, demos, rule, first, count } = self;
+    fn with_simd<V: Simd>(self, _: V) -> Vec<Vec<Lessons>> {
+        let Self { system, corrector, demos, rules, first, count } = self;
         let normal: &Normal = &corrector.normal;
         let grid = demos.grid;
         let (d, stages) = (system.dimension(), corrector.coarse.scheme.stages());
@@ -276,11 +283,11 @@ impl WithSimd for Watch<'_> {
         let mut plain = u.clone();
         let mut p = vec![Lanes::ZERO; system.parameters()];
         load(&demos.parameters, first, count, &mut p);
-        let history = rule.shape.history;
+        let history = rules.iter().map(|rule| rule.shape.history).max().unwrap_or_default();
         let mut slopes = vec![Lanes::ZERO; (history + 1) * stages * d];
         let mut room = Room::default();
-        let mut lessons = vec![Lessons::default(); count];
-        let mut going = vec![true; count];
+        let mut lessons = vec![vec![Lessons::default(); count]; rules.len()];
+        let mut going = vec![vec![true; count]; rules.len()];
         let row = (grid.steps + 1) * d;
         for index in 0..grid.steps {
             let state =
@@ -293,18 +300,20 @@ impl WithSimd for Watch<'_> {
             let at = [grid.time(index), grid.step];
             let present = &mut slopes[..stages * d];
             system.step(corrector.coarse.scheme, at, &u, &p, present, &mut plain);
-            if index < history {
-                continue;
-            }
-            rule.read(grid.step, normal, (&u, &p), &slopes, &mut room);
-            for (lane, lessons) in lessons.iter_mut().enumerate() {
-                let lacks = plain.iter().zip(state(lane, index + 1));
-                let lacks: Vec<f64> = lacks.map(|(plain, fine)| fine - plain.0[lane]).collect();
-                let numbers = room.numbers.iter().map(|number| number.0[lane]);
-                going[lane] &= lacks.iter().copied().chain(numbers.clone()).all(f64::is_finite);
-                if going[lane] {
-                    lessons.numbers.extend(numbers);
-                    lessons.lacks.extend(lacks);
+            for ((rule, lessons), going) in rules.iter().zip(&mut lessons).zip(&mut going) {
+                if index < rule.shape.history {
+                    continue;
+                }
+                rule.read(grid.step, normal, (&u, &p), &slopes, &mut room);
+                for (lane, lessons) in lessons.iter_mut().enumerate() {
+                    let lacks = plain.iter().zip(state(lane, index + 1));
+                    let lacks: Vec<f64> = lacks.map(|(plain, fine)| fine - plain.0[lane]).collect();
+                    let numbers = room.numbers.iter().map(|number| number.0[lane]);
+                    going[lane] &= lacks.iter().copied().chain(numbers.clone()).all(f64::is_finite);
+                    if going[lane] {
+                        lessons.numbers.extend(numbers);
+                        lessons.lacks.extend(lacks);
+                    }
                 }
             }
         }

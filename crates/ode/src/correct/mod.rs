@@ -30,7 +30,7 @@ pub use self::{
     reference::Reference,
     select::{Learned, learn},
     shape::{Normal, Rule, Shape},
-    trust::Trust,
+    trust::{Tried, Trust},
 };
 
 /// Times at equal distances.
@@ -140,6 +140,14 @@ impl Fitted {
         rows.map(|(numbers, shares)| numbers.iter().zip(shares).map(|(a, b)| a * b).sum()).collect()
     }
 
+    /// The sum of the square errors at single steps of a demo, in spreads.
+    fn misses(&self, lessons: &Lessons, normal: &Normal) -> f64 {
+        let spreads = normal.states.iter().map(|[_, spread]| spread).cycle();
+        let sums = self.sums(&lessons.numbers);
+        let apart = sums.iter().zip(&lessons.lacks).zip(spreads);
+        apart.map(|((sum, lacks), spread)| ((sum - lacks) / spread).powi(2)).sum()
+    }
+
     /// The shares of each component.
     fn each(&self) -> impl Iterator<Item = &[f64]> {
         self.shares.chunks(self.rule.width())
@@ -174,6 +182,8 @@ pub struct Taught {
     pub error: f64,
     /// That of the coarse solver.
     pub coarse_error: f64,
+    /// Evaluations of the right-hand side that teaching asked for.
+    pub evaluations: u64,
 }
 
 /// Makes a correction of a coarse solver from demos.
@@ -184,9 +194,10 @@ pub type Teach<'a> = &'a dyn Fn(&dyn Dynamics, &Demos, Coarse) -> Result<Taught>
 /// # Errors
 /// As there.
 pub fn compile(system: &dyn Dynamics, demos: &Demos, coarse: Coarse) -> Result<Taught> {
-    let Learned { corrector, error, coarse_error } = learn(system, demos, coarse)?;
+    let Learned { corrector, error, coarse_error, evaluations } = learn(system, demos, coarse)?;
     let normal = corrector.normal.clone();
-    Ok(Taught { correction: Arc::new(corrector), normal, coarse, error, coarse_error })
+    let correction = Arc::new(corrector);
+    Ok(Taught { correction, normal, coarse, error, coarse_error, evaluations })
 }
 
 /// Corrected trajectories.

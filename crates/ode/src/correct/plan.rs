@@ -2,7 +2,7 @@
 //! good enough, and by a classical one elsewhere.
 
 use super::{
-    Coarse, Corrected, Demos, Grid, Normal, Reference, Taught, Teach, Trust, trust::quantile,
+    Coarse, Corrected, Demos, Grid, Normal, Reference, Taught, Teach, Tried, Trust, trust::quantile,
 };
 use crate::{
     Dynamics, Error, Members, Method, Ranges, Result, Scheme, Solution, Status, Tolerance,
@@ -10,6 +10,8 @@ use crate::{
 
 /// Demos are drawn with numbers from here on, other members with smaller ones.
 const DEMOS: u64 = 1 << 40;
+/// How often learning in closed form goes along the demos at least.
+const PASSES: usize = 12;
 /// Parts of a step that no correction can be trusted with.
 const FINEST: usize = 16;
 /// Tolerances of the classical solver that are tried after the one asked for, in shares of it.
@@ -181,7 +183,7 @@ impl References {
     }
 
     /// Has a correction taught, of so many coarse steps for each time of the output, a divisor of those
-    /// solved for, and calibrates it.
+    /// solved for, and calibrates it; with what it made of those that it was calibrated on.
     ///
     /// # Errors
     /// If there is nothing to learn from.
@@ -190,17 +192,18 @@ impl References {
         system: &dyn Dynamics,
         substeps: usize,
         teach: Teach<'_>,
-    ) -> Result<Compiled> {
+    ) -> Result<(Compiled, Tried)> {
         let [demos, held] = self.parts(system, substeps);
         let Settings { scheme, level, .. } = self.settings;
         let coarse = Coarse { scheme, step: demos.grid.step, finest: FINEST };
         let taught = teach(system, &demos, coarse)?;
-        let trust = Trust::calibrate(system, &taught, &held, substeps, level)?;
-        Ok(Compiled { taught, trust, substeps })
+        let (trust, tried) = Trust::calibrate(system, &taught, &held, substeps, level)?;
+        Ok((Compiled { taught, trust, substeps }, tried))
     }
 
     /// The loosest Tsit5 that stays within a tolerance, in these spreads, as far as some of the
-    /// trajectories held back tell; Rodas5P where they were solved by it.
+    /// trajectories held back tell; Rodas5P where they were solved by it. With it, the evaluations that
+    /// finding it took.
     ///
     /// # Errors
     /// If the tolerance is none.
@@ -210,7 +213,7 @@ impl References {
         normal: &Normal,
         tolerance: f64,
         which: &[usize],
-    ) -> Result<Calibrated> {
+    ) -> Result<(Calibrated, f64)> {
         let [_, held] = self.parts(system, 1);
         let (d, p) = (system.dimension(), system.parameters());
         let row = (held.grid.steps + 1) * d;
@@ -236,37 +239,25 @@ impl References {
             Ok(Calibrated { method, promise, evaluations: mean(&solution.evaluations) })
         };
         let mut best = attempt(1.0)?;
+        let mut asked = best.evaluations;
         for share in TIGHTER {
             if best.promise <= tolerance {
                 break;
             }
             let tighter = attempt(share)?;
+            asked += tighter.evaluations;
             if tighter.promise < best.promise {
                 best = tighter;
             }
         }
-        Ok(best)
+        Ok((best, asked * which.len() as f64))
     }
 
-    /// Those held back that a correction does not keep within a tolerance by its own promise, and its
-    /// evaluations for each.
-    ///
-    /// # Errors
-    /// As [`Correction::apply`](super::Correction::apply).
-    pub fn left_over(
-        &self,
-        system: &dyn Dynamics,
-        compiled: &Compiled,
-        tolerance: f64,
-    ) -> Result<(Vec<usize>, f64)> {
-        let [_, held] = self.parts(system, compiled.substeps);
-        let d = system.dimension();
-        let (members, times) = (held.members(d), held.grid.times());
-        let ensemble = members.ensemble(held.grid.start, &times);
-        let Corrected { solution, doubt } = compiled.taught.correction.apply(system, &ensemble)?;
-        let last = doubt.chunks(times.len()).map(|doubt| doubt.last().copied().unwrap_or(f64::NAN));
-        let left = last.enumerate().filter(|(_, doubt)| !compiled.keeps(*doubt, tolerance));
-        Ok((left.map(|(i, _)| i).collect(), mean(&solution.evaluations)))
+    /// Evaluations that learning of so many coarse steps for each time of the output asks for at least.
+    pub(super) fn least_of_learning(&self, substeps: usize) -> f64 {
+        let Self { all, settings, finest, .. } = self;
+        let steps = (all.grid.steps / finest * substeps * settings.scheme.stages()) as f64;
+        steps * (settings.demos * PASSES + settings.held) as f64
     }
 
     /// All that are held back.
@@ -296,7 +287,7 @@ impl Calibrated {
 
 impl Compiled {
     /// Whether a trajectory that ends with this doubt stays within a tolerance.
-    fn keeps(&self, doubt: f64, tolerance: f64) -> bool {
+    pub(super) fn keeps(&self, doubt: f64, tolerance: f64) -> bool {
         self.trust.promise(doubt) <= tolerance && !self.trust.is_unusual(doubt)
     }
 

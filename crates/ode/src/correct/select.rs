@@ -32,8 +32,10 @@ const FOLDS: usize = 5;
 const BETTER: f64 = 0.9;
 /// and below this error, in spreads, none is better than another.
 const FLOOR: f64 = 1e-12;
-/// The same for ridges.
-const RIDGE_FLOOR: f64 = 1e-14;
+/// Ridges whose square errors at single steps differ by less than this factor,
+const ALIKE: f64 = 1.2;
+/// or are below this, are alike.
+const RIDGE_FLOOR: f64 = 1e-28;
 /// What two corrections may always differ by, in spreads.
 const ROUNDING: f64 = 1e-12;
 /// First steps are divided as little as raises the error by no more than this factor.
@@ -48,19 +50,28 @@ pub struct Learned {
     pub error: f64,
     /// That of the coarse solver.
     pub coarse_error: f64,
+    /// Evaluations of the right-hand side that learning asked for.
+    pub evaluations: u64,
 }
 
-/// A shape with a ridge and its error.
+/// A rule that can be fitted, with what it is to be fitted to along each demo.
+struct Lesson {
+    rule: Rule,
+    of_demos: Vec<Lessons>,
+}
+
+/// A rule, by its number, with a ridge and its error.
 #[derive(Clone, Copy)]
 struct Tried {
-    shape: usize,
+    rule: usize,
     ridge: f64,
     error: f64,
 }
 
-/// Learns a corrector from demos. Every shape is fitted to a part of them and tried along the rest,
-/// with several ridges; the best is fitted to all, and its first steps are divided no more than they
-/// need, [`Coarse::finest`] at most. With one demo, its first half teaches and all of it is the trial.
+/// Learns a corrector from demos. Every shape is fitted to a part of them, with several ridges, of which
+/// the one counts that serves best at single steps of the rest; with it the shape is tried along the rest.
+/// The best is fitted to all, and its first steps are divided no more than they need, [`Coarse::finest`] at
+/// most. With one demo, its first half teaches and all of it is the trial.
 ///
 /// # Errors
 /// If there is no demo, they do not fit the system or the coarse step, or the system cannot be
@@ -81,18 +92,29 @@ pub fn learn(system: &dyn Dynamics, demos: &Demos, coarse: Coarse) -> Result<Lea
     }
     let normal = Normal::new(&demos.states, d, &demos.parameters, width);
     let plain = Corrector::plain(coarse, normal);
+    let along = |corrector: &Corrector, of: &[usize]| error(system, corrector, demos, of);
     let all: Vec<usize> = (0..n).collect();
-    let coarse_error = error(system, &plain, demos, &all)?;
-    let tried = each(system, SHAPES.len(), &|system, shape| attempt(system, &plain, demos, shape))?;
-    let tried: Vec<Option<Tried>> = tried.into_iter().collect::<Result<_>>()?;
-    let none = Tried { shape: usize::MAX, ridge: 0.0, error: coarse_error };
+    let (coarse_error, mut evaluations) = along(&plain, &all)?;
+    let stages = coarse.scheme.stages();
+    let rules: Vec<Rule> =
+        SHAPES.iter().filter_map(|shape| Rule::new(*shape, stages, &plain.normal)).collect();
+    let lessons = plain.lessons(system, demos, &rules)?;
+    evaluations += (n * demos.grid.steps * stages) as u64;
+    let lessons: Vec<Lesson> =
+        rules.into_iter().zip(lessons).map(|(rule, of_demos)| Lesson { rule, of_demos }).collect();
+    let attempts = each(system, lessons.len(), &|system, rule| {
+        attempt(system, &plain, demos, (rule, &lessons[rule]))
+    })?;
+    let none = Tried { rule: usize::MAX, ridge: 0.0, error: coarse_error };
     let mut order = vec![none];
-    for tried in tried.into_iter().flatten() {
+    for tried in attempts {
+        let Some((tried, asked)) = tried? else { continue };
+        evaluations += asked;
         let better = tried.error.max(FLOOR) < order[0].error * BETTER;
         order.insert(if better { 0 } else { order.len() }, tried);
     }
     let best = order[0];
-    let shape = |tried: &Tried| SHAPES.get(tried.shape).copied();
+    let shape = |tried: &Tried| lessons.get(tried.rule).map(|lesson| lesson.rule.shape);
     // It looks no further back, so that it needs no more first steps.
     let fits_second = |tried: &&Tried, simple: bool| match (shape(tried), shape(&best)) {
         (Some(second), Some(best)) => {
@@ -105,23 +127,14 @@ pub fn learn(system: &dyn Dynamics, demos: &Demos, coarse: Coarse) -> Result<Lea
         others.min_by(|a, b| a.error.total_cmp(&b.error))
     };
     let fitted = |tried: &Tried| {
-        let Some(rule) = shape(tried).and_then(|shape| rule(&plain, shape)) else {
-            return Ok(None);
-        };
-        let lessons = plain.lessons(system, demos, &rule)?;
-        let fits = fits(&rule, d, lessons.iter());
-        let shares = fits.and_then(|fits| shares(&fits, tried.ridge));
-        Ok(shares.map(|shares| {
-            let fitted = Fitted { shares, rule };
-            let sums = lessons.iter().map(|of| fitted.sums(&of.numbers)).collect::<Vec<_>>();
-            (fitted, sums)
-        }))
+        let Lesson { rule, of_demos } = lessons.get(tried.rule)?;
+        let shares = fits(rule, d, of_demos.iter()).and_then(|fits| shares(&fits, tried.ridge))?;
+        let fitted = Fitted { shares, rule: rule.clone() };
+        let sums = of_demos.iter().map(|of| fitted.sums(&of.numbers)).collect::<Vec<_>>();
+        Some((fitted, sums))
     };
-    let first = fitted(&best)?;
-    let second = match second(true).or_else(|| second(false)) {
-        Some(second) => fitted(second)?,
-        None => None,
-    };
+    let first = fitted(&best);
+    let second = second(true).or_else(|| second(false)).and_then(fitted);
     let apart = match (&first, &second) {
         (Some((_, first)), Some((_, second))) => apart(first, second, &plain.normal),
         _ => vec![f64::INFINITY; d],
@@ -129,64 +142,80 @@ pub fn learn(system: &dyn Dynamics, demos: &Demos, coarse: Coarse) -> Result<Lea
     let (correction, second) = (first.map(|(first, _)| first), second.map(|(second, _)| second));
     let starter = coarse.finest;
     let mut corrector = Corrector { correction, starter, second, apart, ..plain };
-    let enough = SPARED * error(system, &corrector, demos, &all)?.max(FLOOR);
+    let (divided, asked) = along(&corrector, &all)?;
+    evaluations += asked;
     while corrector.starter > 1 {
         let mut cheaper = corrector.clone();
         cheaper.starter /= 2;
-        if error(system, &cheaper, demos, &all)? > enough {
+        let (error, asked) = along(&cheaper, &all)?;
+        evaluations += asked;
+        if error > SPARED * divided.max(FLOOR) {
             break;
         }
         corrector = cheaper;
     }
-    Ok(Learned { corrector, error: best.error, coarse_error })
+    Ok(Learned { corrector, error: best.error, coarse_error, evaluations })
 }
 
-fn rule(plain: &Corrector, shape: Shape) -> Option<Rule> {
-    Rule::new(shape, plain.coarse.scheme.stages(), &plain.normal)
-}
-
-/// A shape with the ridge that is best for it; `None` if there are too few demos to fit it.
+/// A rule with the ridge that is best for it, and evaluations; `None` if there are too few demos to fit it.
 fn attempt(
     system: &dyn Dynamics,
     plain: &Corrector,
     demos: &Demos,
-    number: usize,
-) -> Result<Option<Tried>> {
-    let Some(rule) = rule(plain, SHAPES[number]) else { return Ok(None) };
+    (number, lesson): (usize, &Lesson),
+) -> Result<Option<(Tried, u64)>> {
+    let Lesson { rule, of_demos } = lesson;
     let d = plain.normal.states.len();
-    let mut lessons = plain.lessons(system, demos, &rule)?;
-    let folds = FOLDS.min(lessons.len());
-    if let [only] = &mut lessons[..] {
+    let folds = FOLDS.min(of_demos.len());
+    // Of an only demo the first half.
+    let half = |only: &Lessons| {
         let half = only.lacks.len() / d / 2;
-        only.lacks.truncate(half * d);
-        only.numbers.truncate(half * d * rule.width());
-    }
+        let [numbers, lacks] = [(&only.numbers, rule.width()), (&only.lacks, 1)]
+            .map(|(values, width)| values[..half * d * width].to_vec());
+        Lessons { numbers, lacks }
+    };
+    let halved = if let [only] = &of_demos[..] { Some(half(only)) } else { None };
     let mut errors = [0.0; RIDGES.len()];
+    // For each part of the demos, the shares of each ridge.
+    let mut fitted = Vec::with_capacity(folds);
     for fold in 0..folds {
-        let teaches = |i: usize| i % folds != fold || folds == 1;
-        let teachers = lessons.iter().enumerate().filter(|(i, _)| teaches(*i)).map(|(_, of)| of);
-        let Some(fits) = fits(&rule, d, teachers) else { return Ok(None) };
-        let trials: Vec<usize> = (fold..lessons.len()).step_by(folds).collect();
-        for (total, ridge) in errors.iter_mut().zip(RIDGES) {
-            let Some(shares) = shares(&fits, ridge) else {
+        let others = of_demos.iter().enumerate().filter(|(i, _)| i % folds != fold);
+        let teachers: Vec<&Lessons> = match &halved {
+            Some(half) => vec![half],
+            None => others.map(|(_, of)| of).collect(),
+        };
+        let Some(fits) = fits(rule, d, teachers.into_iter()) else { return Ok(None) };
+        let shares = RIDGES.map(|ridge| shares(&fits, ridge));
+        for (total, shares) in errors.iter_mut().zip(&shares) {
+            let Some(shares) = shares else {
                 *total = f64::INFINITY;
                 continue;
             };
-            let correction = Some(Fitted { rule: rule.clone(), shares });
-            let starter = plain.coarse.finest;
-            let corrector = Corrector { correction, starter, ..plain.clone() };
-            let error = error(system, &corrector, demos, &trials)?;
-            *total += error * error * trials.len() as f64;
+            let fitted = Fitted { rule: rule.clone(), shares: shares.clone() };
+            for trial in of_demos.iter().skip(fold).step_by(folds) {
+                *total += fitted.misses(trial, &plain.normal);
+            }
         }
+        fitted.push(shares);
     }
-    let tried = errors.iter().zip(RIDGES).map(|(total, ridge)| Tried {
-        shape: number,
-        ridge,
-        error: (total / lessons.len() as f64).sqrt(),
-    });
-    // Of equal ones the last, whose ridge is the largest.
-    let tried = tried.rev().filter(|tried| tried.error.is_finite());
-    Ok(tried.min_by(|a, b| a.error.max(RIDGE_FLOOR).total_cmp(&b.error.max(RIDGE_FLOOR))))
+    let least = errors.iter().copied().fold(f64::INFINITY, f64::min).max(RIDGE_FLOOR);
+    // Of those that are nearly as good the last, whose ridge is the largest.
+    let Some(best) = errors.iter().rposition(|error| *error <= ALIKE * least) else {
+        return Ok(None);
+    };
+    let (mut total, mut evaluations) = (0.0, 0);
+    for (fold, mut shares) in fitted.into_iter().enumerate() {
+        let Some(shares) = shares[best].take() else { return Ok(None) };
+        let correction = Some(Fitted { rule: rule.clone(), shares });
+        let corrector = Corrector { correction, starter: plain.coarse.finest, ..plain.clone() };
+        let trials: Vec<usize> = (fold..of_demos.len()).step_by(folds).collect();
+        let (error, asked) = error(system, &corrector, demos, &trials)?;
+        total += error * error * trials.len() as f64;
+        evaluations += asked;
+    }
+    let error = (total / of_demos.len() as f64).sqrt();
+    let tried = Tried { rule: number, ridge: RIDGES[best], error };
+    Ok(error.is_finite().then_some((tried, evaluations)))
 }
 
 /// Fits of all components.
@@ -220,8 +249,14 @@ fn shares(fits: &[Fits], ridge: f64) -> Option<Vec<f64>> {
     Some(shares?.concat())
 }
 
-/// The root of the mean square error along some demos, in spreads; infinite if one diverges.
-fn error(system: &dyn Dynamics, corrector: &Corrector, demos: &Demos, of: &[usize]) -> Result<f64> {
+/// The root of the mean square error along some demos, in spreads, infinite if one diverges; and the
+/// evaluations that they took.
+fn error(
+    system: &dyn Dynamics,
+    corrector: &Corrector,
+    demos: &Demos,
+    of: &[usize],
+) -> Result<(f64, u64)> {
     let (d, width) = (system.dimension(), system.parameters());
     let row = (demos.grid.steps + 1) * d;
     let rows = |values: &[f64], row: usize, take: usize| -> Vec<f64> {
@@ -233,9 +268,9 @@ fn error(system: &dyn Dynamics, corrector: &Corrector, demos: &Demos, of: &[usiz
         initial: &rows(&demos.states, row, d),
         parameters: &rows(&demos.parameters, width, width),
     };
-    let found = corrector.apply(system, &ensemble)?.solution.states;
+    let found = corrector.apply(system, &ensemble)?.solution;
     let (mut total, mut count) = (0.0, 0);
-    for (found, demo) in found.chunks(row - d).zip(of) {
+    for (found, demo) in found.states.chunks(row - d).zip(of) {
         let fine = &demos.states[demo * row + d..][..row - d];
         for (i, (found, fine)) in found.iter().zip(fine).enumerate() {
             if !fine.is_finite() {
@@ -246,5 +281,5 @@ fn error(system: &dyn Dynamics, corrector: &Corrector, demos: &Demos, of: &[usiz
             count += 1;
         }
     }
-    Ok((total / count.max(1) as f64).sqrt())
+    Ok(((total / count.max(1) as f64).sqrt(), found.evaluations.iter().sum()))
 }

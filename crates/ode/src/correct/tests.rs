@@ -1,10 +1,14 @@
+use std::time::Duration;
+
 use super::*;
 use crate::{
-    Dynamics, Error, FAMILIES, Family, Lanes, Members, Method, Protocol, Ranges, Status, System,
-    Task, Tasks, Tolerance, families,
+    Dynamics, Error, FAMILIES, Family, Lanes, Members, Method, Protocol, Ranges, Slowed, Status,
+    System, Task, Tasks, Tolerance, families,
 };
 
 const STEPS: usize = 49;
+/// So many members that all learning pays.
+const MANY: u64 = 1 << 30;
 
 fn tasks(family: &'static Family, demos: usize) -> Tasks<'static> {
     let protocol = Protocol::Aligned;
@@ -99,7 +103,7 @@ fn promises_hold_as_often_as_they_say() {
     let exact = Method::Dop853(Tolerance::new(1e-12));
     let fine = system.solve(&members.ensemble(0.0, &times), exact).unwrap().states;
     for substeps in [1, 3] {
-        let compiled = references.teach(system, substeps, &compile).unwrap();
+        let (compiled, _) = references.teach(system, substeps, &compile).unwrap();
         let outcome = compiled.solve(system, &members, grid, None).unwrap();
         let normal = &compiled.taught.normal;
         let (mut kept, mut narrow) = (0, 0);
@@ -123,10 +127,11 @@ fn promises_hold_as_often_as_they_say() {
 fn what_cannot_be_promised_is_solved() {
     let (system, ranges, grid) = pendulum();
     let references = References::solve(system, &ranges, grid, 2, Settings::default()).unwrap();
-    let compiled = references.teach(system, 2, &compile).unwrap();
+    let (compiled, _) = references.teach(system, 2, &compile).unwrap();
     let taught = &compiled.taught;
     let tolerance = 1e-5;
-    let solver = references.solver(system, &taught.normal, tolerance, &references.held()).unwrap();
+    let (solver, _) =
+        references.solver(system, &taught.normal, tolerance, &references.held()).unwrap();
     assert!(solver.promise <= tolerance);
     // Some of the distribution, some that swing over the top, one that is no number.
     let mut members = ranges.draw(8, 0..200);
@@ -177,7 +182,7 @@ fn a_discontinuous_system_makes_promises_that_hold() {
     let reference = Reference::Dop853;
     let settings = Settings { held: 100, reference, exact, ..Settings::default() };
     let references = References::solve(&Jump, &ranges, grid, 1, settings).unwrap();
-    let compiled = references.teach(&Jump, 1, &compile).unwrap();
+    let (compiled, _) = references.teach(&Jump, 1, &compile).unwrap();
     assert!(compiled.taught.error <= compiled.taught.coarse_error);
     let members = ranges.draw(1, 0..50);
     let outcome = compiled.solve(&Jump, &members, grid, None).unwrap();
@@ -234,7 +239,7 @@ fn a_trajectory_is_corrected_alike_alone_and_among_others() {
     let (system, ranges, grid) = pendulum();
     let settings = Settings { held: 9, ..Settings::default() };
     let references = References::solve(system, &ranges, grid, 1, settings).unwrap();
-    let compiled = references.teach(system, 1, &compile).unwrap();
+    let (compiled, _) = references.teach(system, 1, &compile).unwrap();
     let members = ranges.draw(3, 0..150);
     let all = compiled.solve(system, &members, grid, None).unwrap();
     for i in [0, 77, 149] {
@@ -250,7 +255,7 @@ fn promises_hold_among_what_is_left_to_the_solver() {
     let (system, ranges, grid) = pendulum();
     let settings = Settings { held: 1000, ..Settings::default() };
     let (ways, tolerance) = ((Ways::Substeps(2), &compile as Teach<'_>), 3e-6);
-    let choice = choose(system, (&ranges, grid), tolerance, ways, settings).unwrap();
+    let choice = choose(system, (&ranges, grid, MANY), tolerance, ways, settings).unwrap();
     let members = ranges.draw(9, 0..2000);
     let fallback = Some((choice.solver, tolerance));
     let outcome = choice.compiled.unwrap().solve(system, &members, grid, fallback).unwrap();
@@ -267,16 +272,18 @@ fn promises_hold_among_what_is_left_to_the_solver() {
 fn the_cheapest_way_is_chosen() {
     let (system, ranges, grid) = pendulum();
     let settings = Settings { held: 100, ..Settings::default() };
-    let all = choose(system, (&ranges, grid), 1e-3, (Ways::All, &compile), settings).unwrap();
+    let all = choose(system, (&ranges, grid, MANY), 1e-3, (Ways::All, &compile), settings).unwrap();
     let least = all.considered.iter().map(|of| of.evaluations).fold(f64::INFINITY, f64::min);
     let compiled = all.compiled.unwrap();
     let chosen = all.considered.iter().find(|of| of.substeps == Some(compiled.substeps)).unwrap();
     assert_eq!(chosen.evaluations, least);
     // No promise of the corrector is that good, and the solver alone is cheaper than both.
-    let exact = choose(system, (&ranges, grid), 1e-10, (Ways::All, &compile), settings).unwrap();
+    let exact =
+        choose(system, (&ranges, grid, MANY), 1e-10, (Ways::All, &compile), settings).unwrap();
     assert!(exact.compiled.is_none() && exact.solver.promise <= 1e-10, "{exact:?}");
     let forced =
-        choose(system, (&ranges, grid), 1e-10, (Ways::Substeps(3), &compile), settings).unwrap();
+        choose(system, (&ranges, grid, MANY), 1e-10, (Ways::Substeps(3), &compile), settings)
+            .unwrap();
     assert_eq!(forced.compiled.unwrap().substeps, 3);
     for (grid, settings, said) in [
         (Grid { steps: 0, ..grid }, settings, "steps is 0"),
@@ -285,15 +292,36 @@ fn the_cheapest_way_is_chosen() {
         (grid, Settings { demos: 0, ..settings }, "demos is 0"),
         (grid, Settings { held: 0, ..settings }, "held back is 0"),
     ] {
-        let error =
-            choose(system, (&ranges, grid), 1e-3, (Ways::All, &compile), settings).unwrap_err();
+        let error = choose(system, (&ranges, grid, MANY), 1e-3, (Ways::All, &compile), settings)
+            .unwrap_err();
         assert!(error.to_string().starts_with(said), "{error}");
     }
     for tolerance in [0.0, 1e-300, f64::NAN, f64::INFINITY] {
-        let error = choose(system, (&ranges, grid), tolerance, (Ways::All, &compile), settings)
-            .unwrap_err();
+        let error =
+            choose(system, (&ranges, grid, MANY), tolerance, (Ways::All, &compile), settings)
+                .unwrap_err();
         assert!(error.to_string().starts_with("the tolerance is"), "{error}");
     }
+}
+
+#[test]
+fn what_is_spent_is_counted_and_has_to_pay() {
+    let (system, ranges, grid) = pendulum();
+    let settings = Settings { held: 100, ..Settings::default() };
+    let choose = |n| {
+        let counted = Slowed::new(system, Duration::ZERO);
+        let of = (&ranges, grid, n);
+        let choice = choose(&counted, of, 1e-3, (Ways::All, &compile), settings).unwrap();
+        (choice, counted.evaluations() as f64)
+    };
+    let (all, counted) = choose(MANY);
+    // More coarse steps than one take more evaluations than the solver.
+    assert_eq!(all.considered.len(), 2);
+    // All lanes are asked for the states inside a step that any of them wants.
+    assert!((0.9..1.1).contains(&(all.spent / counted)), "{} of {counted}", all.spent);
+    let (none, least) = choose(10);
+    assert!(none.compiled.is_none() && none.considered.len() == 1, "{none:?}");
+    assert!(none.spent < 0.5 * all.spent && (0.9..1.1).contains(&(none.spent / least)));
 }
 
 #[test]
@@ -345,7 +373,7 @@ fn stiff_systems_are_told_and_solved_within_their_promise() {
     let settings = Settings { demos: 8, held: 30, ..Settings::default() };
     let ways = (Ways::All, &compile as Teach<'_>);
     let tolerance = 1e-4;
-    let choice = choose(&Following, (&ranges, grid), tolerance, ways, settings).unwrap();
+    let choice = choose(&Following, (&ranges, grid, MANY), tolerance, ways, settings).unwrap();
     let Method::Rodas5p(exact) = choice.exact else { panic!("{:?}", choice.exact) };
     assert_eq!(exact, settings.exact);
     assert!(matches!(choice.solver.method, Method::Rodas5p(_)), "{:?}", choice.solver);
@@ -366,6 +394,6 @@ fn stiff_systems_are_told_and_solved_within_their_promise() {
     assert!(kept.count() >= 31);
     // One that is not stiff is left to DOP853.
     let slow = Ranges { parameters: vec![[1.0, 2.0]], ..ranges };
-    let choice = choose(&Following, (&slow, grid), tolerance, ways, settings).unwrap();
+    let choice = choose(&Following, (&slow, grid, MANY), tolerance, ways, settings).unwrap();
     assert!(matches!(choice.exact, Method::Dop853(_)), "{:?}", choice.exact);
 }

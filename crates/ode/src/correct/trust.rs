@@ -28,6 +28,15 @@ pub struct Trust {
     greatest: f64,
 }
 
+/// What a correction made of the trajectories that it was calibrated on.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Tried {
+    /// Its doubt at the end of each.
+    pub doubt: Vec<f64>,
+    /// Evaluations of the right-hand side, of all together.
+    pub evaluations: u64,
+}
+
 impl Trust {
     /// Calibrates a correction on trajectories that it did not learn from, for promises that hold with
     /// a probability of `level` at all times of the output, one for so many of its steps. Too few
@@ -41,16 +50,19 @@ impl Trust {
         held: &Demos,
         substeps: usize,
         level: f64,
-    ) -> Result<Self> {
+    ) -> Result<(Self, Tried)> {
         let (d, steps) = (system.dimension(), held.grid.steps);
         let row = (steps + 1) * d;
         let (members, times) = (held.members(d), held.grid.times());
         let ensemble = members.ensemble(held.grid.start, &times);
         let Corrected { solution, doubt } = taught.correction.apply(system, &ensemble)?;
-        let mut last: Vec<f64> = doubt
-            .chunks(steps.max(1))
-            .filter_map(|doubt| doubt.last().copied().filter(|doubt| doubt.is_finite()))
-            .collect();
+        let rows = doubt.chunks(steps.max(1));
+        let tried = Tried {
+            doubt: rows.map(|doubt| doubt.last().copied().unwrap_or(f64::NAN)).collect(),
+            evaluations: solution.evaluations.iter().sum(),
+        };
+        let finite = tried.doubt.iter().copied().filter(|doubt| doubt.is_finite());
+        let mut last: Vec<f64> = finite.collect();
         last.sort_by(f64::total_cmp);
         let median = last.get(last.len() / 2).copied().unwrap_or_default();
         let floor = FLOOR * median + f64::EPSILON;
@@ -70,13 +82,14 @@ impl Trust {
             .map(|ratio: f64| if ratio.is_nan() { f64::INFINITY } else { ratio })
             .collect();
         ratios.sort_by(f64::total_cmp);
-        Ok(Self {
+        let trust = Self {
             level,
             calibrated_on: ratios.len(),
             factor: quantile(&ratios, level),
             floor,
             greatest: last.last().copied().unwrap_or_default(),
-        })
+        };
+        Ok((trust, tried))
     }
 
     /// The error, in spreads, that a trajectory with this doubt stays below.

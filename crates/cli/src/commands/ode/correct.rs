@@ -129,7 +129,8 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     };
     let interrupt = Interrupt::install()?;
     let started = Instant::now();
-    let of = (&problem.ranges, problem.grid);
+    let n = problem.members.count();
+    let of = (&problem.ranges, problem.grid, n);
     let spinner = progress::spinner("solving demos and learning from them");
     let teach =
         |system: &dyn Dynamics, demos: &Demos, coarse| teach(&by.model, system, demos, coarse);
@@ -137,7 +138,6 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     spinner.finish_and_clear();
     let choice = choice?;
     let prepared = started.elapsed().as_secs_f64();
-    let n = problem.members.count();
     let after = problem.grid.times();
     let times: Vec<f64> = [problem.grid.start].into_iter().chain(after.iter().copied()).collect();
     let mut files = args.output.begin(&problem, (n, &times), true)?;
@@ -231,7 +231,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         totals.beyond
     ))?;
     output::line(format!(
-        "  {:.0} evaluations each and {:.0} for demos; {:.1} µs each and {prepared:.2} s for demos",
+        "  {:.0} evaluations each and {:.0} to learn; {:.1} µs each and {prepared:.2} s to learn",
         tally.evaluations as f64 / each,
         choice.spent,
         (seconds - prepared) * 1e6 / each

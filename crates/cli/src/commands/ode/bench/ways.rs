@@ -64,9 +64,10 @@ impl Way {
                 let Problem { ranges, grid, .. } = bench.problem;
                 let references =
                     References::solve(system, ranges, *grid, *substeps, bench.settings)?;
-                let compiled = references.teach(system, *substeps, &|system, demos, coarse| {
-                    teach(model, system, demos, coarse)
-                })?;
+                let (compiled, _) =
+                    references.teach(system, *substeps, &|system, demos, coarse| {
+                        teach(model, system, demos, coarse)
+                    })?;
                 Ready::Corrector(Box::new(compiled))
             }
         })
