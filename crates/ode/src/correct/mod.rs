@@ -140,14 +140,6 @@ impl Fitted {
         rows.map(|(numbers, shares)| numbers.iter().zip(shares).map(|(a, b)| a * b).sum()).collect()
     }
 
-    /// The sum of the square errors at single steps of a demo, in spreads.
-    fn misses(&self, lessons: &Lessons, normal: &Normal) -> f64 {
-        let spreads = normal.states.iter().map(|[_, spread]| spread).cycle();
-        let sums = self.sums(&lessons.numbers);
-        let apart = sums.iter().zip(&lessons.lacks).zip(spreads);
-        apart.map(|((sum, lacks), spread)| ((sum - lacks) / spread).powi(2)).sum()
-    }
-
     /// The shares of each component.
     fn each(&self) -> impl Iterator<Item = &[f64]> {
         self.shares.chunks(self.rule.width())

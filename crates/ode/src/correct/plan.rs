@@ -11,7 +11,7 @@ use crate::{
 /// Demos are drawn with numbers from here on, other members with smaller ones.
 const DEMOS: u64 = 1 << 40;
 /// How often learning in closed form goes along the demos at least.
-const PASSES: usize = 12;
+const PASSES: usize = 96;
 /// Parts of a step that no correction can be trusted with.
 const FINEST: usize = 16;
 /// Tolerances of the classical solver that are tried after the one asked for, in shares of it.

@@ -32,10 +32,8 @@ const FOLDS: usize = 5;
 const BETTER: f64 = 0.9;
 /// and below this error, in spreads, none is better than another.
 const FLOOR: f64 = 1e-12;
-/// Ridges whose square errors at single steps differ by less than this factor,
-const ALIKE: f64 = 1.2;
-/// or are below this, are alike.
-const RIDGE_FLOOR: f64 = 1e-28;
+/// The same for ridges.
+const RIDGE_FLOOR: f64 = 1e-14;
 /// What two corrections may always differ by, in spreads.
 const ROUNDING: f64 = 1e-12;
 /// First steps are divided as little as raises the error by no more than this factor.
@@ -68,10 +66,9 @@ struct Tried {
     error: f64,
 }
 
-/// Learns a corrector from demos. Every shape is fitted to a part of them, with several ridges, of which
-/// the one counts that serves best at single steps of the rest; with it the shape is tried along the rest.
-/// The best is fitted to all, and its first steps are divided no more than they need, [`Coarse::finest`] at
-/// most. With one demo, its first half teaches and all of it is the trial.
+/// Learns a corrector from demos. Every shape is fitted to a part of them and tried along the rest,
+/// with several ridges; the best is fitted to all, and its first steps are divided no more than they
+/// need, [`Coarse::finest`] at most. With one demo, its first half teaches and all of it is the trial.
 ///
 /// # Errors
 /// If there is no demo, they do not fit the system or the coarse step, or the system cannot be
@@ -176,8 +173,7 @@ fn attempt(
     };
     let halved = if let [only] = &of_demos[..] { Some(half(only)) } else { None };
     let mut errors = [0.0; RIDGES.len()];
-    // For each part of the demos, the shares of each ridge.
-    let mut fitted = Vec::with_capacity(folds);
+    let mut evaluations = 0;
     for fold in 0..folds {
         let others = of_demos.iter().enumerate().filter(|(i, _)| i % folds != fold);
         let teachers: Vec<&Lessons> = match &halved {
@@ -185,37 +181,29 @@ fn attempt(
             None => others.map(|(_, of)| of).collect(),
         };
         let Some(fits) = fits(rule, d, teachers.into_iter()) else { return Ok(None) };
-        let shares = RIDGES.map(|ridge| shares(&fits, ridge));
-        for (total, shares) in errors.iter_mut().zip(&shares) {
-            let Some(shares) = shares else {
+        let trials: Vec<usize> = (fold..of_demos.len()).step_by(folds).collect();
+        for (total, ridge) in errors.iter_mut().zip(RIDGES) {
+            let Some(shares) = shares(&fits, ridge) else {
                 *total = f64::INFINITY;
                 continue;
             };
-            let fitted = Fitted { rule: rule.clone(), shares: shares.clone() };
-            for trial in of_demos.iter().skip(fold).step_by(folds) {
-                *total += fitted.misses(trial, &plain.normal);
-            }
+            let correction = Some(Fitted { rule: rule.clone(), shares });
+            let starter = plain.coarse.finest;
+            let corrector = Corrector { correction, starter, ..plain.clone() };
+            let (error, asked) = error(system, &corrector, demos, &trials)?;
+            *total += error * error * trials.len() as f64;
+            evaluations += asked;
         }
-        fitted.push(shares);
     }
-    let least = errors.iter().copied().fold(f64::INFINITY, f64::min).max(RIDGE_FLOOR);
-    // Of those that are nearly as good the last, whose ridge is the largest.
-    let Some(best) = errors.iter().rposition(|error| *error <= ALIKE * least) else {
-        return Ok(None);
-    };
-    let (mut total, mut evaluations) = (0.0, 0);
-    for (fold, mut shares) in fitted.into_iter().enumerate() {
-        let Some(shares) = shares[best].take() else { return Ok(None) };
-        let correction = Some(Fitted { rule: rule.clone(), shares });
-        let corrector = Corrector { correction, starter: plain.coarse.finest, ..plain.clone() };
-        let trials: Vec<usize> = (fold..of_demos.len()).step_by(folds).collect();
-        let (error, asked) = error(system, &corrector, demos, &trials)?;
-        total += error * error * trials.len() as f64;
-        evaluations += asked;
-    }
-    let error = (total / of_demos.len() as f64).sqrt();
-    let tried = Tried { rule: number, ridge: RIDGES[best], error };
-    Ok(error.is_finite().then_some((tried, evaluations)))
+    let tried = errors.iter().zip(RIDGES).map(|(total, ridge)| Tried {
+        rule: number,
+        ridge,
+        error: (total / of_demos.len() as f64).sqrt(),
+    });
+    // Of equal ones the last, whose ridge is the largest.
+    let tried = tried.rev().filter(|tried| tried.error.is_finite());
+    let best = tried.min_by(|a, b| a.error.max(RIDGE_FLOOR).total_cmp(&b.error.max(RIDGE_FLOOR)));
+    Ok(best.map(|best| (best, evaluations)))
 }
 
 /// Fits of all components.
