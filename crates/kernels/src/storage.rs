@@ -8,6 +8,7 @@ use half::bf16;
 use rayon::prelude::*;
 
 use crate::{
+    bridge::written,
     lanes::widest,
     ops::{rows_per_piece, with_scratch},
 };
@@ -95,9 +96,8 @@ impl<'a> Values<'a> {
         match self {
             Self::Single(values) => values,
             Self::Half(values) => {
-                let mut all = vec![0.0; values.len()];
-                convert(&values, &mut all, widen);
-                Cow::Owned(all)
+                // SAFETY: each value is set.
+                Cow::Owned(unsafe { written(values.len(), |all| convert(&values, all, widen)) })
             }
         }
     }

@@ -82,7 +82,7 @@ pub fn choose(
     for substeps in tried {
         let coarse = (grid.steps * substeps * settings.scheme.stages()) as f64;
         let spared = n as f64 * (solver.evaluations - coarse);
-        if ways == Ways::All && spared < references.least_of_learning(substeps) {
+        if ways == Ways::All && spared < references.cost_of_learning(substeps) {
             continue;
         }
         let (compiled, tried) = references.teach(system, substeps, teach)?;

@@ -2,7 +2,8 @@
 //! good enough, and by a classical one elsewhere.
 
 use super::{
-    Coarse, Corrected, Demos, Grid, Normal, Reference, Taught, Teach, Tried, Trust, trust::quantile,
+    Coarse, Corrected, Demos, Grid, Normal, Reference, Taught, Teach, Tried, Trust, select::TRIALS,
+    trust::quantile,
 };
 use crate::{
     Dynamics, Error, Members, Method, Ranges, Result, Scheme, Solution, Status, Tolerance,
@@ -10,8 +11,6 @@ use crate::{
 
 /// Demos are drawn with numbers from here on, other members with smaller ones.
 const DEMOS: u64 = 1 << 40;
-/// How often learning in closed form goes along the demos at least.
-const PASSES: usize = 96;
 /// Parts of a step that no correction can be trusted with.
 const FINEST: usize = 16;
 /// Tolerances of the classical solver that are tried after the one asked for, in shares of it.
@@ -253,11 +252,12 @@ impl References {
         Ok((best, asked * which.len() as f64))
     }
 
-    /// Evaluations that learning of so many coarse steps for each time of the output asks for at least.
-    pub(super) fn least_of_learning(&self, substeps: usize) -> f64 {
+    /// About how many evaluations learning in closed form asks for, of so many coarse steps for each time of
+    /// the output.
+    pub(super) fn cost_of_learning(&self, substeps: usize) -> f64 {
         let Self { all, settings, finest, .. } = self;
         let steps = (all.grid.steps / finest * substeps * settings.scheme.stages()) as f64;
-        steps * (settings.demos * PASSES + settings.held) as f64
+        steps * (settings.demos * TRIALS + settings.held) as f64
     }
 
     /// All that are held back.

@@ -26,6 +26,8 @@ const SHAPES: [Shape; 12] = {
         shape(1, true, 4),
     ]
 };
+/// How often learning goes along all demos: with each shape and ridge.
+pub(super) const TRIALS: usize = SHAPES.len() * RIDGES.len();
 /// Most parts into which demos are divided, each of which is corrected by what the others teach.
 const FOLDS: usize = 5;
 /// A more complicated shape has to be better by this factor,
