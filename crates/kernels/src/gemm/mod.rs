@@ -4,6 +4,10 @@
 mod pack;
 mod portable;
 pub(crate) mod tiles;
+#[cfg(target_arch = "x86_64")]
+mod transpose;
+#[cfg(target_arch = "x86_64")]
+mod vectors;
 
 use std::{marker::PhantomData, ops::Range};
 

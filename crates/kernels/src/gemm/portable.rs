@@ -1,4 +1,5 @@
-//! Products in `f32`, by the crate `gemm`.
+//! Products in `f32`: few rows as they lie, more by [`vectors`](super::vectors) where they are faster, and
+//! all others by the crate `gemm`.
 
 use gemm::Parallelism;
 use rayon::prelude::*;
@@ -21,6 +22,10 @@ pub(super) fn multiply(
     let (m, n, k) = (a.rows, b.columns, a.columns);
     if m <= FEW && a.column_stride == 1 && k > 0 && (b.row_stride == 1 || b.column_stride == 1) {
         return few_rows(a, b, c, finish, parallel);
+    }
+    #[cfg(target_arch = "x86_64")]
+    if super::vectors::suits(&a, &b) {
+        return super::vectors::multiply(a, b, c, finish, parallel);
     }
     let parallel = parallel && m * n * k >= SMALL;
     // SAFETY: `Matrix` and `Target` hold only elements that lie inside their slices, and the target

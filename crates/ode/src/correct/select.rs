@@ -26,8 +26,8 @@ const SHAPES: [Shape; 12] = {
         shape(1, true, 4),
     ]
 };
-/// How often learning goes along all demos: with each shape and ridge.
-pub(super) const TRIALS: usize = SHAPES.len() * RIDGES.len();
+/// About how often learning goes along all demos: with each shape, and mostly three ridges.
+pub(super) const TRIALS: usize = SHAPES.len() * 3;
 /// Most parts into which demos are divided, each of which is corrected by what the others teach.
 const FOLDS: usize = 5;
 /// A more complicated shape has to be better by this factor,
@@ -69,7 +69,7 @@ struct Tried {
 }
 
 /// Learns a corrector from demos. Every shape is fitted to a part of them and tried along the rest,
-/// with several ridges; the best is fitted to all, and its first steps are divided no more than they
+/// with a few ridges; the best is fitted to all, and its first steps are divided no more than they
 /// need, [`Coarse::finest`] at most. With one demo, its first half teaches and all of it is the trial.
 ///
 /// # Errors
@@ -157,6 +157,9 @@ pub fn learn(system: &dyn Dynamics, demos: &Demos, coarse: Coarse) -> Result<Lea
 }
 
 /// A rule with the ridge that is best for it, and evaluations; `None` if there are too few demos to fit it.
+///
+/// The search begins with the ridge whose single steps lack least, which costs no evaluation, and goes on
+/// along demos, up and down, as far as errors become less.
 fn attempt(
     system: &dyn Dynamics,
     plain: &Corrector,
@@ -165,47 +168,84 @@ fn attempt(
 ) -> Result<Option<(Tried, u64)>> {
     let Lesson { rule, of_demos } = lesson;
     let d = plain.normal.states.len();
-    let folds = FOLDS.min(of_demos.len());
-    // Of an only demo the first half.
-    let half = |only: &Lessons| {
+    let Some(folds) = folds(rule, d, of_demos) else { return Ok(None) };
+    let fitted = |fits: &[Fits], ridge: f64| {
+        Some(Fitted { rule: rule.clone(), shares: shares(fits, ridge)? })
+    };
+    let lack_of_steps = |ridge: f64| {
+        let lacks = folds.iter().map(|fold| {
+            let fitted = fitted(&fold.fits, ridge)?;
+            let lack = |trial: &usize| lack(&fitted, &of_demos[*trial], &plain.normal);
+            Some(fold.trials.iter().map(lack).sum::<f64>())
+        });
+        lacks.sum::<Option<f64>>().filter(|lack| lack.is_finite()).unwrap_or(f64::INFINITY)
+    };
+    let mut evaluations = 0;
+    let mut along = |ridge: f64| -> Result<f64> {
+        let mut total = 0.0;
+        for fold in &folds {
+            let Some(correction) = fitted(&fold.fits, ridge) else { return Ok(f64::INFINITY) };
+            let (correction, starter) = (Some(correction), plain.coarse.finest);
+            let corrector = Corrector { correction, starter, ..plain.clone() };
+            let (error, asked) = error(system, &corrector, demos, &fold.trials)?;
+            total += error * error * fold.trials.len() as f64;
+            evaluations += asked;
+        }
+        Ok((total / of_demos.len() as f64).sqrt())
+    };
+    let lacks = RIDGES.map(lack_of_steps);
+    // Of equal ones the last, whose ridge is the largest.
+    let first = (0..RIDGES.len()).rev().min_by(|a, b| lacks[*a].total_cmp(&lacks[*b])).unwrap_or(0);
+    let floored = |error: f64| error.max(RIDGE_FLOOR);
+    let mut best = (first, along(RIDGES[first])?);
+    for next in first + 1..RIDGES.len() {
+        let error = along(RIDGES[next])?;
+        if floored(error) > floored(best.1) {
+            break;
+        }
+        best = (next, error);
+    }
+    let no_larger = best.0 == first;
+    for next in (0..first).rev().take_while(|_| no_larger) {
+        let error = along(RIDGES[next])?;
+        if floored(error) >= floored(best.1) {
+            break;
+        }
+        best = (next, error);
+    }
+    let (ridge, error) = (RIDGES[best.0], best.1);
+    Ok(error.is_finite().then_some((Tried { rule: number, ridge, error }, evaluations)))
+}
+
+/// What some demos teach, and the others, along which it is tried.
+struct Fold {
+    fits: Vec<Fits>,
+    trials: Vec<usize>,
+}
+
+/// Demos divided into parts; of an only demo the first half teaches.
+fn folds(rule: &Rule, d: usize, of_demos: &[Lessons]) -> Option<Vec<Fold>> {
+    if let [only] = of_demos {
         let half = only.lacks.len() / d / 2;
         let [numbers, lacks] = [(&only.numbers, rule.width()), (&only.lacks, 1)]
             .map(|(values, width)| values[..half * d * width].to_vec());
-        Lessons { numbers, lacks }
-    };
-    let halved = if let [only] = &of_demos[..] { Some(half(only)) } else { None };
-    let mut errors = [0.0; RIDGES.len()];
-    let mut evaluations = 0;
-    for fold in 0..folds {
-        let others = of_demos.iter().enumerate().filter(|(i, _)| i % folds != fold);
-        let teachers: Vec<&Lessons> = match &halved {
-            Some(half) => vec![half],
-            None => others.map(|(_, of)| of).collect(),
-        };
-        let Some(fits) = fits(rule, d, teachers.into_iter()) else { return Ok(None) };
-        let trials: Vec<usize> = (fold..of_demos.len()).step_by(folds).collect();
-        for (total, ridge) in errors.iter_mut().zip(RIDGES) {
-            let Some(shares) = shares(&fits, ridge) else {
-                *total = f64::INFINITY;
-                continue;
-            };
-            let correction = Some(Fitted { rule: rule.clone(), shares });
-            let starter = plain.coarse.finest;
-            let corrector = Corrector { correction, starter, ..plain.clone() };
-            let (error, asked) = error(system, &corrector, demos, &trials)?;
-            *total += error * error * trials.len() as f64;
-            evaluations += asked;
-        }
+        let fits = fits(rule, d, [&Lessons { numbers, lacks }].into_iter())?;
+        return Some(vec![Fold { fits, trials: vec![0] }]);
     }
-    let tried = errors.iter().zip(RIDGES).map(|(total, ridge)| Tried {
-        rule: number,
-        ridge,
-        error: (total / of_demos.len() as f64).sqrt(),
-    });
-    // Of equal ones the last, whose ridge is the largest.
-    let tried = tried.rev().filter(|tried| tried.error.is_finite());
-    let best = tried.min_by(|a, b| a.error.max(RIDGE_FLOOR).total_cmp(&b.error.max(RIDGE_FLOOR)));
-    Ok(best.map(|best| (best, evaluations)))
+    let folds = FOLDS.min(of_demos.len());
+    let fold = |fold: usize| {
+        let others = of_demos.iter().enumerate().filter(|(i, _)| i % folds != fold);
+        let fits = fits(rule, d, others.map(|(_, of)| of))?;
+        Some(Fold { fits, trials: (fold..of_demos.len()).step_by(folds).collect() })
+    };
+    (0..folds).map(fold).collect()
+}
+
+/// The sum of squares of what single steps along a demo still lack, in spreads.
+fn lack(fitted: &Fitted, of: &Lessons, normal: &Normal) -> f64 {
+    let lacks = fitted.sums(&of.numbers).into_iter().zip(&of.lacks);
+    let spreads = normal.states.iter().map(|[_, spread]| spread).cycle();
+    lacks.zip(spreads).map(|((sum, lack), spread)| ((sum - lack) / spread).powi(2)).sum()
 }
 
 /// Fits of all components.
