@@ -27,10 +27,8 @@ const PACKED: usize = 8 * COLUMNS;
 const TASKS: usize = 2;
 /// Columns or rows that a task has at least.
 const LEAST: usize = 2 * COLUMNS;
-/// Lines ahead of which columns are fetched.
-const AHEAD: usize = 8;
 /// Rows up to which packing is a good part of the work; with more, the crate `gemm` is as fast.
-const FEW: usize = 1024;
+const FEW: usize = 2048;
 
 /// Whether this is the faster way, and possible.
 pub(super) fn suits(a: &Matrix<'_>, b: &Matrix<'_>) -> bool {
@@ -173,8 +171,9 @@ fn turn<'a>(
         let depth = (inner.end - start).min(LINE);
         let mut square = [_mm512_setzero_si512(); LINE];
         for (column, line) in columns.clone().zip(&mut square) {
-            let ahead = column * b.column_stride + start + AHEAD * LINE;
-            _mm_prefetch::<_MM_HINT_T0>(b.data.as_ptr().wrapping_add(ahead).cast());
+            // Those that come next, as the processor only fetches ahead along a column.
+            let next = (column + LINE) * b.column_stride + start;
+            _mm_prefetch::<_MM_HINT_T0>(b.data.as_ptr().wrapping_add(next).cast());
             let numbers = &b.data[column * b.column_stride + start..][..depth];
             // SAFETY: a masked load touches only the numbers that there are.
             let numbers = unsafe { _mm512_maskz_loadu_ps(mask(depth), numbers.as_ptr()) };
