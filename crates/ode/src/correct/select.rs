@@ -26,8 +26,9 @@ const SHAPES: [Shape; 12] = {
         shape(1, true, 4),
     ]
 };
-/// About how often learning goes along all demos: with each shape, and mostly three ridges.
-pub(super) const TRIALS: usize = SHAPES.len() * 3;
+/// About how often learning goes along all demos: with each shape and three or four ridges, and once more for
+/// the first steps that are divided.
+pub(super) const TRIALS: usize = SHAPES.len() * 5;
 /// Most parts into which demos are divided, each of which is corrected by what the others teach.
 const FOLDS: usize = 5;
 /// A more complicated shape has to be better by this factor,
