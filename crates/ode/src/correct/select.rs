@@ -198,23 +198,24 @@ fn attempt(
     // Of equal ones the last, whose ridge is the largest.
     let first = (0..RIDGES.len()).rev().min_by(|a, b| lacks[*a].total_cmp(&lacks[*b])).unwrap_or(0);
     let floored = |error: f64| error.max(RIDGE_FLOOR);
-    let mut best = (first, along(RIDGES[first])?);
-    for next in first + 1..RIDGES.len() {
-        let error = along(RIDGES[next])?;
+    let mut best = (RIDGES[first], along(RIDGES[first])?);
+    for &ridge in &RIDGES[first + 1..] {
+        let error = along(ridge)?;
         if floored(error) > floored(best.1) {
             break;
         }
-        best = (next, error);
+        best = (ridge, error);
     }
-    let no_larger = best.0 == first;
-    for next in (0..first).rev().take_while(|_| no_larger) {
-        let error = along(RIDGES[next])?;
-        if floored(error) >= floored(best.1) {
-            break;
+    if best.0 == RIDGES[first] {
+        for &ridge in RIDGES[..first].iter().rev() {
+            let error = along(ridge)?;
+            if floored(error) >= floored(best.1) {
+                break;
+            }
+            best = (ridge, error);
         }
-        best = (next, error);
     }
-    let (ridge, error) = (RIDGES[best.0], best.1);
+    let (ridge, error) = best;
     Ok(error.is_finite().then_some((Tried { rule: number, ridge, error }, evaluations)))
 }
 
