@@ -4,7 +4,7 @@ use quintet_ode::{Dynamics, Protocol, Task, Tasks, families};
 use quintet_testing::{
     assert_close, assert_gradient, assert_round_trip, backward, golden, load, scramble, tensor,
 };
-use quintet_weights::Weights;
+use quintet_weights::{SaveDType, Weights};
 
 use crate::{
     Answer, Config, Fmint, InContext, Prompt, Tokens,
@@ -298,6 +298,22 @@ fn a_saved_model_answers_the_same() {
     std::fs::write(dir.path().join("config.json"), "{\"tokens\": \"joined\"}").unwrap();
     let error = Fmint::load(dir.path(), &device()).unwrap_err().to_string();
     assert!(error.contains("config.json: missing field `layers`"), "{error}");
+}
+
+#[test]
+fn matrices_in_bf16_stay_so_and_answer_nearly_the_same() {
+    let dir = tempfile::tempdir().unwrap();
+    let (model, params) = model(&tiny(Tokens::Joined));
+    model.save(&params, dir.path()).unwrap();
+    params.save(&dir.path().join("model.safetensors"), SaveDType::BF16, |_| true).unwrap();
+    let (half, loaded) = Fmint::load(dir.path(), &device()).unwrap();
+    let maps = loaded.linears();
+    assert!(maps.len() > 8 && maps.iter().all(|map| map.weight().quantised().is_some()));
+    let task = task(3);
+    let (full, half) = (ask(&model, &task, 2), ask(&half, &task, 2));
+    let size = full.iter().fold(0.0, |most: f64, error| most.max(error.abs()));
+    let apart = full.iter().zip(&half).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+    assert!(apart > 0.0 && apart < 0.05 * size, "{apart} of {size}");
 }
 
 #[test]
