@@ -129,6 +129,24 @@ impl<'a> Target<'a> {
     }
 }
 
+/// Rows of a result, the second number apart, which tasks write at disjoint places.
+#[cfg(target_arch = "x86_64")]
+#[derive(Clone, Copy)]
+struct Rows(*mut f32, usize);
+#[cfg(target_arch = "x86_64")]
+// SAFETY: every task writes elements that no other touches.
+unsafe impl Send for Rows {}
+#[cfg(target_arch = "x86_64")]
+// SAFETY: as above.
+unsafe impl Sync for Rows {}
+
+#[cfg(target_arch = "x86_64")]
+impl Rows {
+    fn at(self, row: usize, column: usize) -> *mut f32 {
+        self.0.wrapping_add(row * self.1 + column)
+    }
+}
+
 /// Values of which threads write different parts.
 pub(crate) struct Shared<'a> {
     first: *mut f32,

@@ -44,7 +44,10 @@ mod unit {
     use rayon::prelude::*;
 
     use super::{
-        super::pack::{self, DEPTH, SIDE, Tile},
+        super::{
+            Rows,
+            pack::{self, DEPTH, SIDE, Tile},
+        },
         Finish, Matrix, SMALL, Target,
     };
 
@@ -116,20 +119,6 @@ mod unit {
         let result = f(&mut tiles[..count]);
         buffer.set(tiles);
         result
-    }
-
-    /// Rows of the result, which tasks write at disjoint places.
-    #[derive(Clone, Copy)]
-    struct Rows(*mut f32, usize);
-    // SAFETY: every task writes rows that no other touches.
-    unsafe impl Send for Rows {}
-    // SAFETY: as above.
-    unsafe impl Sync for Rows {}
-
-    impl Rows {
-        fn at(self, row: usize, column: usize) -> *mut f32 {
-            self.0.wrapping_add(row * self.1 + column)
-        }
     }
 
     pub(in super::super) fn multiply(

@@ -9,7 +9,7 @@ use std::{arch::x86_64::*, cell::Cell, ops::Range, sync::LazyLock};
 
 use rayon::prelude::*;
 
-use super::{Finish, Matrix, SMALL, Target, transpose::transpose};
+use super::{Finish, Matrix, Rows, SMALL, Target, transpose::transpose};
 
 /// Numbers of a vector.
 const LINE: usize = 16;
@@ -45,23 +45,6 @@ thread_local! {
     static ROOM: Cell<Vec<Line>> = const { Cell::new(Vec::new()) };
 }
 
-/// The result, of which tasks write disjoint parts.
-#[derive(Clone, Copy)]
-struct Out {
-    first: *mut f32,
-    stride: usize,
-}
-// SAFETY: no two tasks have an element in common.
-unsafe impl Send for Out {}
-// SAFETY: as above.
-unsafe impl Sync for Out {}
-
-impl Out {
-    fn at(self, row: usize, column: usize) -> *mut f32 {
-        self.first.wrapping_add(row * self.stride + column)
-    }
-}
-
 pub(super) fn multiply(
     a: Matrix<'_>,
     b: Matrix<'_>,
@@ -71,7 +54,7 @@ pub(super) fn multiply(
 ) {
     assert!(suits(&a, &b), "callers ask whether this way is possible");
     let (m, n) = (a.rows, b.columns);
-    let out = Out { first: c.first, stride: c.stride };
+    let out = Rows(c.first, c.stride);
     let task = |rows: Range<usize>, columns: Range<usize>| {
         // SAFETY: the vectors are there; the factors and the result have these rows and columns, and no
         // other task writes them.
@@ -102,7 +85,7 @@ pub(super) fn multiply(
 unsafe fn part(
     a: &Matrix<'_>,
     b: &Matrix<'_>,
-    out: Out,
+    out: Rows,
     rows: Range<usize>,
     columns: Range<usize>,
     finish: Finish<'_>,
@@ -130,7 +113,7 @@ unsafe fn part(
                         stride: a.row_stride,
                         b: &lines[(column - columns.start) / LINE * inner.len()..],
                         inner: inner.len(),
-                        c: Out { first: out.at(row, column), ..out },
+                        c: Rows(out.at(row, column), out.1),
                         width: (columns.end - column).min(COLUMNS),
                         finish: Finish { bias: finish.bias.map(|bias| &bias[column..]), ..finish },
                     };
@@ -192,7 +175,7 @@ struct Block<'a> {
     stride: usize,
     b: &'a [Line],
     inner: usize,
-    c: Out,
+    c: Rows,
     width: usize,
     finish: Finish<'a>,
 }
