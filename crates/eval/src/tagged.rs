@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeMap, path::Path};
 
-use burn::{Tensor, TensorData};
+use burn::Tensor;
 use image::RgbImage;
 use quintet_models::{Multimodal, Processor};
 use quintet_weights::{SaveDType, Weights, save_safetensors};
@@ -33,18 +33,13 @@ pub fn features(
     processor: &Processor,
     pictures: &[RgbImage],
 ) -> Result<Vec<Vec<f32>>> {
-    let seeing = model.vision().zip(processor.images.as_ref());
-    let (vision, images) =
-        seeing.ok_or_else(|| Error::Settings("the model only reads text".into()))?;
+    let vision = model.vision();
+    let vision = vision.ok_or_else(|| Error::Settings("the model only reads text".into()))?;
     let mut rows = Vec::with_capacity(pictures.len());
     for pictures in pictures.chunks(BATCH) {
-        let pixels = pictures.par_iter().map(|picture| images.process(picture)).collect::<Vec<_>>();
-        for pixels in pixels {
-            let pixels = pixels?;
-            let shape = [1, 3, pixels.height, pixels.width];
-            let pixels =
-                Tensor::<4>::from_data(TensorData::new(pixels.data, shape), model.device());
-            let tokens = vision.features(pixels); // [1, v, d]
+        let pixels = pictures.par_iter().map(|picture| processor.pixels(picture, model.device()));
+        for pixels in pixels.collect::<Vec<_>>() {
+            let tokens = vision.features(pixels?); // [1, v, d]
             let pooled = Tensor::cat(vec![tokens.clone().mean_dim(1), tokens.max_dim(1)], 2);
             rows.push(
                 pooled.into_data().convert::<f32>().try_into_vec::<f32>().map_err(|error| {

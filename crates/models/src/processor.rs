@@ -2,6 +2,8 @@
 
 use std::{borrow::Cow, path::Path, sync::Arc};
 
+use burn::{Device, Tensor, TensorData};
+use image::RgbImage;
 use quintet_data::{
     chat::{self, ChatTemplate, EncodeOptions, Encoded},
     formats::atomic,
@@ -87,6 +89,18 @@ impl Processor {
             atomic::write_json(&dir.join("processor_config.json"), &config)?;
         }
         Ok(())
+    }
+
+    /// A picture as the encoder reads it, `[1, 3, h, w]`.
+    ///
+    /// # Errors
+    /// If the model does not see, or the picture has no pixels.
+    pub fn pixels(&self, picture: &RgbImage, device: &Device) -> Result<Tensor<4>> {
+        let images = self.images.as_ref();
+        let images = images.ok_or_else(|| Error::Request("the model only reads text".into()))?;
+        let pixels = images.process(picture)?;
+        let shape = [1, 3, pixels.height, pixels.width];
+        Ok(Tensor::from_data(TensorData::new(pixels.data, shape), device))
     }
 
     /// A conversation to train on.

@@ -3,7 +3,6 @@
 use std::{collections::BTreeMap, path::PathBuf};
 
 use anyhow::Context;
-use burn::{Tensor, TensorData};
 use quintet_data::media;
 use quintet_weights::{SaveDType, save_safetensors};
 
@@ -29,14 +28,8 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     let picture = media::decode_file(&args.image)?;
     let loaded = args.model.load()?;
     loaded.must_see()?;
-    let (vision, processor) = loaded
-        .model
-        .vision()
-        .zip(loaded.processor.images.as_ref())
-        .context("the model has no image processor")?;
-    let pixels = processor.process(&picture)?;
-    let shape = [1, 3, pixels.height, pixels.width];
-    let pixels = Tensor::<4>::from_data(TensorData::new(pixels.data, shape), loaded.model.device());
+    let vision = loaded.model.vision().context("the model only reads text")?;
+    let pixels = loaded.processor.pixels(&picture, loaded.model.device())?;
     let tensors = [
         tensor("features", vision.features(pixels.clone())),
         tensor("projected", loaded.model.image_features(pixels)?),

@@ -162,6 +162,32 @@ fn attention_becomes_a_page_and_pictures() {
 }
 
 #[test]
+fn an_encoder_s_attention_becomes_a_page_and_pictures() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("seen");
+    let look = ["probe", "encoder", DEMO, "--json", "--out", text(&out)];
+    let said = json(quintet(look).args(["--at", "0,0", "--layer", "0", "--head", "1"]));
+    let tokens = said["tokens"].as_array().unwrap();
+    let names: Vec<_> = tokens.iter().map(|token| token["token"].as_str().unwrap()).collect();
+    assert_eq!(names, ["all patches", "0,0"], "SigLIP has no class token");
+    for token in tokens {
+        assert!((token["to_picture"].as_f64().unwrap() - 1.0).abs() < 1e-4, "{token}");
+        assert!(out.join(token["file"].as_str().unwrap()).is_file());
+    }
+    assert_ne!(tokens[0]["patches"], tokens[1]["patches"]);
+    let page = fs::read_to_string(out.join("index.html")).unwrap();
+    assert!(page.contains(DEMO) && page.contains("data:image/png;base64,"));
+    fails_with(quintet(look).args(["--head", "99"]), &["there is no head 99"]);
+    fails_with(quintet(look).args(["--at", "5000,0"]), &["--at 5000,0", "the picture is"]);
+    let refused = quintet(look).args(["--at", "here"]).output().unwrap();
+    let said = String::from_utf8_lossy(&refused.stderr);
+    assert!(
+        said.contains("expected two numbers: X,Y") && refused.status.code() == Some(2),
+        "{said}"
+    );
+}
+
+#[test]
 fn tags_are_weighed_inside_their_objects() {
     let dir = tempfile::tempdir().unwrap();
     let (marked, record) = (dir.path().join("marked.png"), dir.path().join("marks.json"));

@@ -18,6 +18,18 @@ impl Placement {
     pub fn source(&self, place: [f64; 2]) -> [f64; 2] {
         std::array::from_fn(|axis| (place[axis] - self.offset[axis]) / self.scale[axis])
     }
+
+    /// The patch, row by row, in which a place of the picture is seen, if it is; `grid` is the number
+    /// of patches down and across the view.
+    pub fn patch(&self, place: [f64; 2], grid: [usize; 2]) -> Option<usize> {
+        let [column, row] = std::array::from_fn(|axis| {
+            let seen = place[axis] * self.scale[axis] + self.offset[axis];
+            (seen * grid[1 - axis] as f64 / f64::from(self.size[axis])).floor()
+        });
+        let inside = |at: f64, count: usize| at >= 0.0 && at < count as f64;
+        (inside(row, grid[0]) && inside(column, grid[1]))
+            .then(|| row as usize * grid[1] + column as usize)
+    }
 }
 
 #[cfg(test)]
@@ -74,6 +86,12 @@ mod tests {
             for (found, expected) in source.into_iter().zip(block) {
                 assert!((found - expected).abs() < 0.6, "{processor:?}: {source:?}");
             }
+            let [x, y] = centre.map(|sum| sum / total);
+            let [width, height] = placement.size.map(f64::from);
+            let expected = (y / height * 8.0) as usize * 10 + (x / width * 10.0) as usize;
+            assert_eq!(placement.patch(source, [8, 10]), Some(expected), "{processor:?}");
+            assert_eq!(placement.patch([-1e4, 40.0], [8, 10]), None);
+            assert_eq!(placement.patch([60.0, 1e4], [8, 10]), None);
         }
     }
 }

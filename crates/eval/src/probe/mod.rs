@@ -1,32 +1,28 @@
-//! What a model attends to in a picture while it answers (*List Items One by One*, §3.1 and §6.1).
+//! What a model attends to in a picture: its backbone while it answers (*List Items One by One*, §3.1
+//! and §6.1), and its encoder while it looks.
 
+mod encoder;
 mod map;
 mod page;
 mod picture;
+mod select;
 
 use std::ops::Range;
 
-use burn::Tensor;
 use quintet_data::{media, sample::Sample, tokenizer::Tokenizer};
 use quintet_models::{
     Multimodal, Processor,
     multimodal::{Batch, Side},
 };
 
+pub use encoder::{EncoderAttention, attend_encoder};
 pub use map::AttentionMap;
-pub use page::page;
+pub use page::Page;
 pub use picture::{heat, highlight};
+use select::Mean;
+pub use select::Select;
 
 use crate::{Error, Result};
-
-/// Which attention is looked at.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Select {
-    /// A layer of the backbone; the mean of all when `None`.
-    pub layer: Option<usize>,
-    /// A head; the mean of all when `None`.
-    pub head: Option<usize>,
-}
 
 /// The attention of every token of a conversation to its picture.
 #[derive(Clone, Debug)]
@@ -69,41 +65,14 @@ pub fn attend(
             grid[1]
         )));
     }
-    let config = model.text_config();
-    let within = |what: &str, index: Option<usize>, count: usize| match index {
-        Some(index) if index >= count => Err(Error::Settings(format!(
-            "there is no {what} {index}: they go from 0 to {}",
-            count - 1
-        ))),
-        _ => Ok(()),
-    };
-    within("layer", select.layer, config.num_hidden_layers)?;
-    within("head", select.head, config.num_attention_heads)?;
 
     let tokens = tokens(&processor.tokenizer, &row.ids)?;
     let first = row.supervised.iter().position(|on| *on).unwrap_or(row.ids.len());
     let answer = first..row.supervised.iter().rposition(|on| *on).map_or(first, |last| last + 1);
     let embeds = model.embed(&Batch::new(vec![row], Side::Right))?;
-    let mut sum: Option<Tensor<2>> = None;
-    let mut layers = 0;
-    model.backbone().attentions(embeds, None, |layer, weights| {
-        if select.layer.is_some_and(|chosen| chosen != layer) {
-            return;
-        }
-        let [_, heads, t, _] = weights.dims();
-        let heads = select.head.map_or(0..heads, |head| head..head + 1);
-        let seen =
-            weights.slice([0..1, heads, 0..t, span.clone()]).mean_dim(1).reshape([t, span.len()]); // [t, v]
-        sum = Some(match sum.take() {
-            None => seen,
-            Some(sum) => sum + seen,
-        });
-        layers += 1;
-    });
-    let weights = sum.map_or_else(Vec::new, |sum| {
-        sum.div_scalar(layers as f32).into_data().iter::<f32>().collect()
-    });
-    Ok(Attended { tokens, answer, grid, weights })
+    let mut mean = Mean::of(select, span);
+    model.backbone().attentions(embeds, None, |layer, weights| mean.add(layer, weights));
+    Ok(Attended { tokens, answer, grid, weights: mean.finish()? })
 }
 
 /// The text of each id.
@@ -120,6 +89,15 @@ impl Attended {
     /// The tokens that the model said, or was made to say.
     pub fn answer(&self) -> Range<usize> {
         self.answer.clone()
+    }
+
+    /// Each token of the answer with what it attends to.
+    ///
+    /// # Errors
+    /// As [`map`](Self::map).
+    pub fn words(&self) -> Result<Vec<(String, AttentionMap)>> {
+        let words = self.answer().zip(self.tokens.get(self.answer()).unwrap_or_default());
+        words.map(|(token, text)| Ok((text.clone(), self.map(token..token + 1)?))).collect()
     }
 
     /// What these tokens attend to, on the mean.

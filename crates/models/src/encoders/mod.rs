@@ -166,19 +166,21 @@ impl Encoder {
         self.vit.finish(x)
     }
 
-    /// What each head of each block attends to, as `output_attentions` of `transformers`.
+    /// What each head attends to, block by block, as `output_attentions` of `transformers`. `see`
+    /// receives a block's number and its weights.
     ///
     /// # Shapes
     /// - pixels: `[b, c, h, w]`
-    /// - output: `[b, h, v, v]` each, in `f32`
+    /// - weights: `[b, h, v, v]`, in `f32`
     ///
     /// # Panics
     /// As [`Self::forward`].
-    pub fn attentions(&self, pixels: Tensor<4>) -> Vec<Tensor<4>> {
-        let mut hidden = Vec::new();
-        self.forward(pixels, Some(&mut hidden));
-        let read = self.vit.blocks().iter().zip(hidden);
-        read.map(|(block, x)| block.attention_weights(x)).collect()
+    pub fn attentions(&self, pixels: Tensor<4>, mut see: impl FnMut(usize, Tensor<4>)) {
+        let mut x = self.vit.embed(pixels);
+        for (number, block) in self.vit.blocks().iter().enumerate() {
+            see(number, block.attention_weights(x.clone()));
+            x = block.forward(x);
+        }
     }
 
     /// The tokens of one hidden state, as LLaVA selects them. Later blocks are not computed.
