@@ -3,8 +3,9 @@
 use std::cell::RefCell;
 
 use fast_image_resize::{
-    FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer,
-    images::{Image, ImageRef},
+    FilterType, ResizeAlg, ResizeOptions, Resizer,
+    images::{TypedImage, TypedImageRef},
+    pixels::U8x3,
 };
 use image::RgbImage;
 
@@ -116,17 +117,23 @@ fn resample_window(
     let end_row = (top + kept_height + reach).ceil().min(f64::from(image.height()));
     let rows = (end_row - first_row) as u32;
 
-    let source = ImageRef::new(image.width(), image.height(), image.as_raw(), PixelType::U8x3)
-        .map_err(|e| e.to_string())?;
-    let mut middle = Image::new(x.kept, rows, PixelType::U8x3);
-    let mut output = Image::new(x.kept, y.kept, PixelType::U8x3);
-    RESIZER.with_borrow_mut(|resizer| {
-        let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(filter));
-        let across = options.crop(left, first_row, kept_width, f64::from(rows));
-        resizer.resize(&source, &mut middle, &across).map_err(|e| e.to_string())?;
-        let down = options.crop(0.0, top - first_row, f64::from(x.kept), kept_height);
-        resizer.resize(&middle, &mut output, &down).map_err(|e| e.to_string())
-    })?;
-    RgbImage::from_raw(x.kept, y.kept, output.into_vec())
-        .ok_or_else(|| "the resampler returned too few pixels".into())
+    let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(filter));
+    let mut middle = RgbImage::new(x.kept, rows);
+    let across = options.crop(left, first_row, kept_width, f64::from(rows));
+    convolve(image, &mut middle, &across)?;
+    let mut output = RgbImage::new(x.kept, y.kept);
+    let down = options.crop(0.0, top - first_row, f64::from(x.kept), kept_height);
+    convolve(&middle, &mut output, &down)?;
+    Ok(output)
+}
+
+/// Of known pixels: compiled for all that the resampler can resize, it takes minutes.
+fn convolve(from: &RgbImage, to: &mut RgbImage, options: &ResizeOptions) -> Result<(), String> {
+    let (width, height) = to.dimensions();
+    let from = TypedImageRef::<U8x3>::from_buffer(from.width(), from.height(), from.as_raw());
+    let to = TypedImage::<U8x3>::from_buffer(width, height, to);
+    let (from, mut to) = (from.map_err(|e| e.to_string())?, to.map_err(|e| e.to_string())?);
+    RESIZER
+        .with_borrow_mut(|resizer| resizer.resize_typed(&from, &mut to, options))
+        .map_err(|e| e.to_string())
 }
