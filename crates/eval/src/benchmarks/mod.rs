@@ -45,7 +45,7 @@ pub use seed::SeedBench;
 use crate::Result;
 
 /// Every benchmark.
-pub const BENCHMARKS: &[&dyn Benchmark] = &[&Pope, &Mme, &SeedBench, &LlavaBench, &MmVet];
+pub static BENCHMARKS: &[&dyn Benchmark] = &[&Pope, &Mme, &SeedBench, &LlavaBench, &MmVet];
 
 /// The benchmark of a [name](Benchmark::name).
 pub fn find(name: &str) -> Option<&'static dyn Benchmark> {

@@ -19,8 +19,8 @@ use crate::{Dynamics, Lanes, Ranges, Scheme, System};
 /// Standard gravity as the families have it, in m/s².
 const GRAVITY: f64 = 9.81;
 
-/// Every family.
-pub const FAMILIES: &[Family] = &[
+/// Every family. Not a `const`, which would compile all solvers anew in each crate that names it.
+pub static FAMILIES: &[Family] = &[
     Family::of::<cooling::LawOfCooling, 1>(),
     Family::of::<decay::ExponentialDecay, 1>(),
     Family::of::<lotka_volterra::LotkaVolterra, 2>(),
