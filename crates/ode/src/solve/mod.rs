@@ -150,9 +150,7 @@ pub fn solve<S: System>(system: &S, ensemble: &Ensemble<'_>, method: Method) -> 
         crossings: vec![f64::NAN; n * events],
     };
     let arch = Arch::new();
-    Work::split(system, ensemble, &mut solution, |work| {
-        arch.dispatch(Part { system, method, work });
-    });
+    Work::split(ensemble, &mut solution, &|work| arch.dispatch(Part { system, method, work }));
     Ok(solution)
 }
 

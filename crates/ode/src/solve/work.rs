@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use crate::{Ensemble, LANES, Lanes, Solution, Status, System};
+use crate::{Ensemble, LANES, Lanes, Solution, Status};
 
 /// Least trajectories of a part: enough for lanes that finish early to find others.
 pub const PART: usize = 64;
@@ -28,15 +28,18 @@ pub(crate) struct Work<'a> {
 }
 
 impl Work<'_> {
-    /// Does all parts, on all threads.
-    pub fn split<S: System>(
-        system: &S,
+    /// Does all parts, on all threads. `each` is a trait object so that this is compiled once, not for
+    /// each system.
+    pub fn split(
         ensemble: &Ensemble<'_>,
         solution: &mut Solution,
-        each: impl Fn(Work<'_>) + Sync,
+        each: &(dyn Fn(Work<'_>) + Sync),
     ) {
-        let dimension = system.zero().as_ref().len();
-        let (n, parameter_count) = (solution.status.len(), system.parameters());
+        let n = solution.status.len();
+        let of_each = |values: usize| values / n.max(1);
+        let dimension = of_each(ensemble.initial.len());
+        let parameter_count = of_each(ensemble.parameters.len());
+        let events = of_each(solution.crossings.len());
         let share = n / (PARTS * rayon::current_num_threads());
         let size = share.next_multiple_of(LANES).clamp(PART, MOST);
         // At least one value a chunk, also where there are no times or parameters.
@@ -44,8 +47,7 @@ impl Work<'_> {
         let mut states: Vec<&mut [f64]> =
             solution.states.chunks_mut(chunk(ensemble.times.len() * dimension)).collect();
         states.resize_with(n.div_ceil(size), Default::default);
-        let mut crossings: Vec<&mut [f64]> =
-            solution.crossings.chunks_mut(chunk(system.events())).collect();
+        let mut crossings: Vec<&mut [f64]> = solution.crossings.chunks_mut(chunk(events)).collect();
         crossings.resize_with(n.div_ceil(size), Default::default);
         let outputs = states
             .into_par_iter()
