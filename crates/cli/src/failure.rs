@@ -2,6 +2,8 @@
 
 use std::{fmt, io, process::ExitCode};
 
+use quintet_data::quiet::is_quiet;
+
 /// A command line that makes no sense: exit code 2, as clap's own.
 #[derive(Debug)]
 struct Usage(String);
@@ -49,12 +51,16 @@ pub fn one_line(error: &anyhow::Error) -> String {
     line
 }
 
-/// Makes a broken invariant look like the other errors, unless a backtrace is asked for.
+/// Makes a broken invariant look like the other errors, unless a backtrace is asked for, and leaves
+/// those of libraries that read broken files to the errors that come of them.
 pub fn tell_panics_in_one_line() {
     if std::env::var_os("RUST_BACKTRACE").is_some_and(|value| value != "0") {
         return;
     }
     std::panic::set_hook(Box::new(|info| {
+        if is_quiet() {
+            return;
+        }
         let place = info.location().map_or_else(String::new, |place| format!(" ({place})"));
         let reason = info.payload_as_str().unwrap_or("no reason given");
         let reason = reason.lines().collect::<Vec<_>>().join("; ");

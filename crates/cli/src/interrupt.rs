@@ -1,8 +1,11 @@
 //! Ctrl-C: the first asks the work to stop, a second leaves at once.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    ops::ControlFlow,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use signal_hook::{consts::SIGINT, flag};
@@ -36,6 +39,11 @@ impl Interrupt {
     /// Whether the work was asked to stop.
     pub fn requested(&self) -> bool {
         self.stop.load(Ordering::SeqCst)
+    }
+
+    /// The same, for work that asks after each step.
+    pub fn flow(&self) -> ControlFlow<()> {
+        if self.requested() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 
     /// Before work that one Ctrl-C should stop.

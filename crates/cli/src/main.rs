@@ -3,6 +3,7 @@
 mod answer;
 mod commands;
 mod device;
+mod endpoint;
 mod failure;
 mod frames;
 mod interrupt;

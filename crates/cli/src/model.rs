@@ -14,6 +14,9 @@ pub struct ModelArgs {
     /// A bundled model, a key of `quintet models`, a path, or a hub name (owner/name)
     #[arg(long, short, default_value = "mini")]
     pub model: String,
+    /// A LoRA adapter in PEFT's layout to merge into it, such as those that LoRA stages leave
+    #[arg(long, value_name = "DIR")]
+    pub adapter: Option<PathBuf>,
     /// Where to compute
     #[arg(long, value_enum, default_value_t)]
     pub device: DeviceArg,
@@ -21,7 +24,7 @@ pub struct ModelArgs {
 
 /// A model with what stands before it.
 pub struct Loaded {
-    /// As it was named.
+    /// As it was named, with the adapter.
     pub name: String,
     /// Its folder or file.
     pub path: PathBuf,
@@ -32,12 +35,17 @@ pub struct Loaded {
 }
 
 impl ModelArgs {
+    /// A model that is named elsewhere than on the command line, as it is.
+    pub fn named(model: String, device: DeviceArg) -> Self {
+        Self { model, adapter: None, device }
+    }
+
     /// Finds the model, fetching it when needed, and loads it.
     pub fn load(&self) -> anyhow::Result<Loaded> {
         let chosen = self.device.open()?;
         let path = quintet_hub::resolve(&self.model, &quintet_hub::Options::default())?.path;
         let failed = || format!("cannot load model {}", self.model);
-        let model = Multimodal::load(&path, &chosen.device, DType::F32).with_context(failed)?;
+        let mut model = Multimodal::load(&path, &chosen.device, DType::F32).with_context(failed)?;
         let processor = Processor::load(&path, &model).with_context(failed)?;
         let (vocabulary, embedded) =
             (processor.tokenizer.vocab_size(), model.text_config().vocab_size);
@@ -47,8 +55,12 @@ impl ModelArgs {
              two belong to different models",
             path.display()
         );
-        let (name, device) = (self.model.clone(), chosen.name);
-        Ok(Loaded { name, path, model, processor, device })
+        let mut name = self.model.clone();
+        if let Some(dir) = &self.adapter {
+            model.merge_adapter(dir).with_context(|| format!("cannot adapt model {name}"))?;
+            name = format!("{name} with {}", dir.display());
+        }
+        Ok(Loaded { name, path, model, processor, device: chosen.name })
     }
 }
 

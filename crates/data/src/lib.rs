@@ -9,6 +9,7 @@ pub mod formats;
 pub mod image_processor;
 mod mask;
 pub mod media;
+pub mod quiet;
 pub mod sample;
 pub mod scene;
 pub mod tokenizer;

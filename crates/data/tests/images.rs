@@ -167,6 +167,12 @@ fn configurations_survive_a_round_trip_and_are_found_in_both_files() {
         processor.save(dir.path()).unwrap();
         assert_eq!(ImageProcessor::from_dir(dir.path()).unwrap(), processor);
     }
+    // A model is for everyone to read who may read any new file.
+    let usual = dir.path().join("usual");
+    std::fs::write(&usual, "").unwrap();
+    let permissions = |path: &Path| std::fs::metadata(path).unwrap().permissions();
+    let saved = dir.path().join("preprocessor_config.json");
+    assert_eq!(permissions(&saved), permissions(&usual));
     // The nested entry wins, as in transformers.
     let siglip = ImageProcessor::new(Kind::Siglip);
     let nested = serde_json::json!({ "processor_class": "X", "image_processor": &siglip });

@@ -11,6 +11,8 @@ use std::{
 
 use indicatif::ProgressBar;
 use quintet_data::{
+    Mask,
+    image_processor::Placement,
     sample::{Part, Role, Sample},
     scene::{SceneSpec, SpriteSet, Style},
 };
@@ -24,7 +26,7 @@ use serde::Serialize;
 use crate::{
     Error, Result,
     asking::greedy,
-    probe::{self, Select},
+    probe::{self, AttentionMap, Select},
 };
 
 /// What is asked.
@@ -97,6 +99,11 @@ pub struct MarkScores {
     pub weighed: usize,
     /// The mean share of the picture that these objects cover: what `inside` would be by chance.
     pub area: Option<f64>,
+    /// As `inside`, where the tag's own label does not cover the object: what is left when looking at
+    /// the label counts for nothing.
+    pub beside: Option<f64>,
+    /// The mean share of the picture that lies there: what `beside` would be by chance.
+    pub area_beside: Option<f64>,
     /// The first listings that are not all right.
     pub mistakes: Vec<Mistake>,
 }
@@ -182,10 +189,30 @@ pub fn evaluate_marks(
 struct Tally {
     accuracy: ListingAccuracy,
     complete: usize,
+    object: Mass,
+    beside: Mass,
+    mistakes: Vec<Mistake>,
+}
+
+/// Attention inside masks, summed over tags.
+#[derive(Default)]
+struct Mass {
     tags: usize,
     inside: f64,
     area: f64,
-    mistakes: Vec<Mistake>,
+}
+
+impl Mass {
+    fn add(&mut self, map: &AttentionMap, mask: &Mask, placement: &Placement) {
+        self.tags += 1;
+        self.inside += map.inside(mask, placement);
+        self.area += map.area(mask, placement);
+    }
+
+    /// The mean of a sum.
+    fn mean(&self, sum: f64) -> Option<f64> {
+        (self.tags > 0).then(|| sum / self.tags as f64)
+    }
 }
 
 impl Tally {
@@ -216,22 +243,29 @@ impl Tally {
             let Some(tokens) = attended.find(&format!("{}.", item.tag), from) else { continue };
             from = tokens.end;
             let map = attended.map(tokens)?;
-            self.tags += 1;
-            self.inside += map.inside(mask, &placement);
-            self.area += map.area(mask, &placement);
+            self.object.add(&map, mask, &placement);
+            let beside = match item.label.and_then(Mask::rectangle) {
+                Some(label) => mask.minus(&label),
+                None => Some(mask.clone()),
+            };
+            if let Some(beside) = beside {
+                self.beside.add(&map, &beside, &placement);
+            }
         }
         Ok(())
     }
 
     fn scores(self) -> MarkScores {
-        let mean = |sum: f64| (self.tags > 0).then(|| sum / self.tags as f64);
+        let Self { object, beside, .. } = &self;
         MarkScores {
             listing: self.accuracy.by_picture().unwrap_or(0.0),
             complete: self.complete as f64 / self.accuracy.pictures.max(1) as f64,
+            inside: object.mean(object.inside),
+            weighed: object.tags,
+            area: object.mean(object.area),
+            beside: beside.mean(beside.inside),
+            area_beside: beside.mean(beside.area),
             counts: self.accuracy,
-            inside: mean(self.inside),
-            weighed: self.tags,
-            area: mean(self.area),
             mistakes: self.mistakes,
         }
     }
@@ -243,6 +277,9 @@ impl fmt::Display for MarkScores {
         write!(f, "complete listings {:.3}", self.complete)?;
         if let Some((inside, area)) = self.inside.zip(self.area) {
             write!(f, "\nattention inside  {inside:.3} (by chance {area:.3})")?;
+        }
+        if let Some((beside, area)) = self.beside.zip(self.area_beside) {
+            write!(f, "\n  beside the label {beside:.3} (by chance {area:.3})")?;
         }
         Ok(())
     }

@@ -122,13 +122,21 @@ impl TagProbe {
     }
 
     /// How well it tells apart pictures that it was not fitted to.
-    pub fn measure(&self, features: &[Vec<f32>], tagged: &[bool]) -> TagScores {
+    ///
+    /// # Errors
+    /// If one of the two kinds is missing.
+    pub fn measure(&self, features: &[Vec<f32>], tagged: &[bool]) -> Result<TagScores> {
+        if !tagged.contains(&true) || !tagged.contains(&false) {
+            return Err(Error::Settings(
+                "too few pictures: none with tags, or none without, is left to measure with".into(),
+            ));
+        }
         let mut scored: Vec<(f32, bool)> =
             features.iter().map(|row| self.chance(row)).zip(tagged.iter().copied()).collect();
         let mut accuracy = Accuracy::default();
         scored.iter().for_each(|(chance, tagged)| accuracy.add((*chance > 0.5) == *tagged));
         scored.sort_by(|a, b| a.0.total_cmp(&b.0));
-        TagScores { n: scored.len(), accuracy: accuracy.value(), auc: area(&scored) }
+        Ok(TagScores { n: scored.len(), accuracy: accuracy.value(), auc: area(&scored) })
     }
 
     /// Writes it, with the name of the model whose features it reads.
@@ -258,7 +266,7 @@ mod tests {
     fn the_telling_feature_is_found() {
         let (features, tagged) = pictures(600, 4.0);
         let probe = TagProbe::fit(&features[..300], &tagged[..300]).unwrap();
-        let scores = probe.measure(&features[300..], &tagged[300..]);
+        let scores = probe.measure(&features[300..], &tagged[300..]).unwrap();
         assert!(scores.accuracy > 0.93 && scores.auc > 0.99, "{scores:?}");
         let [first, second, constant] = probe.weight[..] else { panic!("three weights") };
         assert!(second > 1.0 && first.abs() < 0.2 && constant == 0.0, "{probe:?}");
@@ -270,7 +278,8 @@ mod tests {
         }
         assert!(bias.abs() < 1e-4, "{bias}");
         let (features, tagged) = pictures(300, 0.0);
-        let auc = TagProbe::fit(&features, &tagged).unwrap().measure(&features, &tagged).auc;
+        let auc =
+            TagProbe::fit(&features, &tagged).unwrap().measure(&features, &tagged).unwrap().auc;
         assert!((0.4..0.65).contains(&auc), "{auc}");
     }
 

@@ -80,7 +80,7 @@ fn set(list: &Value) -> BTreeSet<&str> {
 }
 
 #[test]
-fn scores_are_those_of_public_programs() {
+fn scores_are_those_of_the_reference() {
     for benchmark in BENCHMARKS {
         let expected = expected(benchmark.name());
         for mode in Mode::ALL {
@@ -95,7 +95,7 @@ fn scores_are_those_of_public_programs() {
 }
 
 #[test]
-fn disagreements_are_those_of_public_programs() {
+fn disagreements_are_those_of_the_reference() {
     for benchmark in BENCHMARKS {
         let expected = expected(benchmark.name());
         let expected = set(&expected["different"]);

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, PoisonError, RwLock};
 
-use burn::Tensor;
+use burn::{DType, Tensor};
 use quintet_kernels::{QuantMatrix, linear, quantised_linear, quantised_linears};
 
 use crate::{Init, Param, Result, Vars, norm::in_dtype};
@@ -97,11 +97,14 @@ impl Linear {
         })
     }
 
-    /// The weight, if it is all that this map is made of: no bias, no adapter, not quantised.
+    /// Whether the weight is all that this map is made of: no bias, no adapter, not quantised.
+    pub fn is_bare(&self) -> bool {
+        self.bias.is_none() && self.lora().is_none() && self.weight.quantised().is_none()
+    }
+
+    /// The weight of a map that [is bare](Self::is_bare).
     pub fn bare(&self) -> Option<Tensor<2>> {
-        let bare =
-            self.bias.is_none() && self.lora().is_none() && self.weight.quantised().is_none();
-        bare.then(|| self.weight.tensor())
+        self.is_bare().then(|| self.weight.tensor())
     }
 
     /// `[in, out]`.
@@ -119,6 +122,20 @@ impl Linear {
     /// The weight, `[out, in]`.
     pub fn weight(&self) -> &Param<2> {
         &self.weight
+    }
+
+    /// The weight with what the adapter adds to it, flat, in `f32`.
+    pub(crate) fn merged(&self) -> Tensor<1> {
+        let weight = self.weight.cell().value().cast(DType::F32);
+        let Some(lora) = self.lora() else { return weight };
+        let [down, up] = [&lora.down, &lora.up].map(|p| p.tensor().without_autodiff());
+        let update = up.matmul(down).mul_scalar(lora.scale); // [out, in]
+        weight + update.flatten(0, 1)
+    }
+
+    /// [`merged`](Self::merged), in row-major order.
+    pub(crate) fn merged_f32(&self) -> Vec<f32> {
+        self.merged().into_data().iter::<f32>().collect()
     }
 
     /// Freezes weight and bias.
@@ -142,7 +159,7 @@ impl Linear {
 
 #[cfg(test)]
 mod tests {
-    use burn::{DType, Device, Int, TensorData};
+    use burn::{Device, Int, TensorData};
     use quintet_weights::Raw;
 
     use super::*;

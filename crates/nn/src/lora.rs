@@ -8,11 +8,11 @@ use std::{
 };
 
 use burn::{DType, Device, Tensor, TensorData};
-use quintet_weights::{SaveDType, Weights, save_safetensors};
+use quintet_weights::{Lazy, SaveDType, Weights, save_safetensors};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::{
     Error, Init, Linear, Lora, Param, Params, Result,
@@ -95,17 +95,12 @@ impl Adapters {
     }
 
     /// Adds the updates to the weights they belong to and removes the adapters. The model
-    /// computes what it did with them.
+    /// computes what it did with them. Weights that were quantised or in half precision in a file are
+    /// unpacked, as rounding them again would lose most of a small update.
     pub fn merge(self, params: &mut Params) {
         for linear in &self.linears {
-            if let Some(lora) = linear.lora() {
-                let weight = linear.weight().cell();
-                let value = weight.value();
-                let [down, up] = [&lora.down, &lora.up].map(|p| p.tensor().without_autodiff());
-                let update = up.matmul(down).mul_scalar(lora.scale); // [out, in]
-                let sum = value.clone().cast(DType::F32) + update.reshape([weight.len()]);
-                weight.set(sum.cast(value.dtype()));
-            }
+            let weight = linear.weight().cell();
+            weight.set(linear.merged().cast(weight.dtype()));
         }
         self.detach(params);
     }
@@ -119,17 +114,28 @@ impl Adapters {
         }
     }
 
-    /// Writes the adapters to a directory, which is made if need be, as PEFT does. `base_model`
-    /// is the name or path under which PEFT finds the model.
+    /// Writes the adapters of a model whose names are PEFT's to a directory, which is made if need be,
+    /// as PEFT does. `base_model` is the name or path under which PEFT finds the model.
     ///
     /// # Errors
     /// If a file cannot be written.
     pub fn save(&self, dir: &Path, base_model: &str) -> Result<()> {
+        let base_model = Some(base_model);
+        let files = AdapterFiles { base_model, whole: &[], rename: &str::to_owned };
+        self.save_as(dir, &Params::default(), &files)
+    }
+
+    /// As [`save`](Self::save), under other names, and with modules that were trained whole.
+    ///
+    /// # Errors
+    /// If a file cannot be written.
+    pub fn save_as(&self, dir: &Path, params: &Params, files: &AdapterFiles<'_>) -> Result<()> {
         std::fs::create_dir_all(dir).map_err(|source| Error::Io {
             path: dir.to_owned(),
             action: "create",
             source,
         })?;
+        let rename = files.rename;
         let mut tensors = Vec::new();
         let mut ranks = BTreeMap::new();
         let mut alphas = BTreeMap::new();
@@ -138,27 +144,29 @@ impl Adapters {
             let rank = lora.down.dims()[0];
             let alpha = lora.scale * rank as f32;
             if rank != self.config.rank {
-                ranks.insert(linear.name(), rank);
+                ranks.insert(rename(linear.name()), rank);
             }
             if (alpha - self.config.alpha).abs() > 1e-5 * alpha.abs() {
-                alphas.insert(linear.name(), alpha);
+                alphas.insert(rename(linear.name()), alpha);
             }
-            for param in [&lora.down, &lora.up] {
-                let cell = param.cell();
-                tensors.push((
-                    format!("{PREFIX}{}", cell.name()),
-                    cell.shape().to_vec(),
-                    cell.to_f32(),
-                ));
-            }
+            tensors.extend([lora.down, lora.up].map(|param| param.cell().clone()));
         }
+        let within = |module: &str, name: &str| {
+            name.strip_prefix(module).is_some_and(|rest| rest.starts_with('.'))
+        };
+        let whole = |cell: &&Arc<ParamCell>| files.whole.iter().any(|m| within(m, cell.name()));
+        tensors.extend(params.iter().filter(whole).cloned());
+        let tensors = tensors.iter().map(|cell| {
+            (format!("{PREFIX}{}", rename(cell.name())), cell.shape(), Lazy(move || cell.to_f32()))
+        });
         let path = dir.join(WEIGHTS_FILE);
         save_safetensors(&path, tensors, SaveDType::F32, &format_metadata())?;
-        let targets: Vec<&str> = self.linears.iter().map(Linear::name).collect();
+        let targets: Vec<String> = self.linears.iter().map(|l| rename(l.name())).collect();
+        let whole: Vec<String> = files.whole.iter().map(|module| rename(module)).collect();
         let config = json!({
             "peft_type": "LORA",
             "task_type": "CAUSAL_LM",
-            "base_model_name_or_path": base_model,
+            "base_model_name_or_path": files.base_model,
             "r": self.config.rank,
             "lora_alpha": self.config.alpha,
             "target_modules": targets,
@@ -171,38 +179,68 @@ impl Adapters {
             "inference_mode": true,
             "use_rslora": false,
             "use_dora": false,
-            "modules_to_save": null,
+            "modules_to_save": Some(whole).filter(|whole| !whole.is_empty()),
         });
         write_file(&dir.join(CONFIG_FILE), format!("{config:#}\n").as_bytes())
     }
 
-    /// Attaches adapters that PEFT or [`save`](Self::save) wrote. They are frozen until a stage
-    /// trains them.
+    /// Attaches adapters that PEFT or [`save`](Self::save) wrote of a model whose names are PEFT's. They
+    /// are frozen until a stage trains them.
     ///
     /// # Errors
     /// If a file is missing or malformed, an adapter belongs to a map that the model does not
     /// have or has another shape, or the adapter is of a kind other than plain LoRA.
     pub fn load(params: &mut Params, dir: &Path) -> Result<Self> {
+        Self::load_as(params, dir, |name| Some(name.to_owned()))
+    }
+
+    /// As [`load`](Self::load), where `rename` gives the model's name for a tensor of the base in PEFT's
+    /// words. Modules that were trained whole (`modules_to_save`) take the place of the model's.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load); the model is then as it was.
+    pub fn load_as(
+        params: &mut Params,
+        dir: &Path,
+        rename: impl Fn(&str) -> Option<String>,
+    ) -> Result<Self> {
         let peft = PeftConfig::read(&dir.join(CONFIG_FILE))?;
         let path = dir.join(WEIGHTS_FILE);
         let weights = Weights::open(&path)?;
         let fail = |reason: String| Error::Adapter { path: path.clone(), reason };
-        let mut names = BTreeSet::new();
+        // The maps' names here, and in the file.
+        let mut names = BTreeMap::new();
+        let mut whole = Vec::new();
         for full in weights.names() {
             let inner = full.strip_prefix(PREFIX).unwrap_or(full);
-            let name = inner.strip_suffix(DOWN).or_else(|| inner.strip_suffix(UP));
-            let name = name.ok_or_else(|| {
-                fail(format!("'{full}' is neither lora_A nor lora_B of a linear map"))
-            })?;
-            names.insert(name.to_owned());
+            if let Some(stem) = full.strip_suffix(DOWN).or_else(|| full.strip_suffix(UP)) {
+                let module = stem.strip_prefix(PREFIX).unwrap_or(stem);
+                let weight = rename(&format!("{module}.weight"));
+                let name = weight.as_deref().and_then(|name| name.strip_suffix(".weight"));
+                names.insert(name.unwrap_or(module).to_owned(), stem.to_owned());
+            } else if peft.saves_whole(inner) {
+                let cell = rename(inner)
+                    .and_then(|name| params.get(&name))
+                    .ok_or_else(|| fail(format!("'{full}' belongs to no part of the model")))?;
+                let shape = weights.info(full).map_or(&[][..], |info| info.shape.as_slice());
+                if shape != cell.shape() {
+                    let own = cell.shape();
+                    return Err(fail(format!("'{full}' is {shape:?}, the model's is {own:?}")));
+                }
+                whole.push((cell.clone(), weights.f32(full)?));
+            } else {
+                let what = "is neither lora_A nor lora_B of a linear map";
+                return Err(fail(format!("'{full}' {what}")));
+            }
         }
         let mut found = Vec::new();
-        for linear in params.linears().iter().filter(|linear| names.remove(linear.name())) {
+        for linear in params.linears() {
+            let Some(stem) = names.remove(linear.name()) else { continue };
             check_free(linear)?;
-            let factors = read_factors(&weights, linear)?;
-            found.push((linear.clone(), factors));
+            let factors = read_factors(&weights, linear, &stem)?;
+            found.push((linear.clone(), peft.scale(&stem, factors.rank), factors));
         }
-        if let Some(first) = names.first() {
+        if let Some((first, _)) = names.first_key_value() {
             return Err(fail(format!(
                 "{} adapter(s) for maps that the model does not have, first '{first}'",
                 names.len()
@@ -212,17 +250,27 @@ impl Adapters {
             return Err(fail("the file holds no adapter".to_owned()));
         }
         let mut linears = Vec::with_capacity(found.len());
-        for (linear, factors) in found {
-            let scale = peft.scale(linear.name(), factors.rank);
+        for (linear, scale, factors) in found {
             wrap(params, &linear, factors, scale).set_trainable(false);
             linears.push(linear);
         }
+        whole.into_iter().for_each(|(cell, values)| Params::assign(&cell, values));
         Ok(Self { config: LoraConfig { rank: peft.r, alpha: peft.lora_alpha }, linears })
     }
 }
 
+/// What an adapter's files say besides its factors.
+pub struct AdapterFiles<'a> {
+    /// Name or path under which the model is found that is adapted.
+    pub base_model: Option<&'a str>,
+    /// Modules that were trained whole (PEFT's `modules_to_save`), by their names here.
+    pub whole: &'a [&'a str],
+    /// PEFT's name of the module or tensor that has this name here.
+    pub rename: &'a dyn Fn(&str) -> String,
+}
+
 /// Full names of the two parameters of a map's adapter.
-fn factor_names(linear: &Linear) -> [String; 2] {
+pub(crate) fn factor_names(linear: &Linear) -> [String; 2] {
     [DOWN, UP].map(|suffix| format!("{}{suffix}", linear.name()))
 }
 
@@ -254,7 +302,7 @@ impl Wrapped {
 
 fn wrap(params: &mut Params, linear: &Linear, factors: Factors, scale: f32) -> Wrapped {
     let [input, output] = linear.dims();
-    let device = linear.weight().cell().value().device();
+    let device = linear.weight().cell().device();
     let [down_name, up_name] = factor_names(linear);
     let down = new_param(down_name, [factors.rank, input], factors.down, &device);
     let up = new_param(up_name, [output, factors.rank], factors.up, &device);
@@ -273,20 +321,20 @@ fn new_param(name: String, shape: [usize; 2], values: Vec<f32>, device: &Device)
     Param::new(ParamCell::new(name, shape.to_vec(), value))
 }
 
-fn read_factors(weights: &Weights, linear: &Linear) -> Result<Factors> {
+/// The factors whose names begin with `stem`.
+fn read_factors(weights: &Weights, linear: &Linear, stem: &str) -> Result<Factors> {
     let [input, output] = linear.dims();
-    // Files name the factors with PEFT's prefix, or without it when written by hand.
     let find = |suffix: &str| {
-        let name = format!("{}{suffix}", linear.name());
-        let prefixed = format!("{PREFIX}{name}");
-        [prefixed, name].into_iter().find_map(|n| weights.info(&n).map(|i| (n, i.shape.clone())))
+        let name = format!("{stem}{suffix}");
+        match weights.info(&name) {
+            Some(info) => Ok((name, info.shape.as_slice())),
+            None => Err(Error::Adapter {
+                path: weights.path().to_owned(),
+                reason: format!("'{name}' is missing"),
+            }),
+        }
     };
-    let missing = |suffix: &str| Error::Adapter {
-        path: weights.path().to_owned(),
-        reason: format!("'{}{suffix}' is missing", linear.name()),
-    };
-    let (down, down_shape) = find(DOWN).ok_or_else(|| missing(DOWN))?;
-    let (up, up_shape) = find(UP).ok_or_else(|| missing(UP))?;
+    let ((down, down_shape), (up, up_shape)) = (find(DOWN)?, find(UP)?);
     let rank = match *down_shape {
         [rank, width] if rank > 0 && width == input && *up_shape == [output, rank] => rank,
         _ => {
@@ -294,7 +342,7 @@ fn read_factors(weights: &Weights, linear: &Linear) -> Result<Factors> {
                 path: weights.path().to_owned(),
                 reason: format!(
                     "'{down}' {down_shape:?} and '{up}' {up_shape:?} do not fit a map from \
-                     {input} to {output}"
+                     {input} to {output}; is the adapter of another model?"
                 ),
             });
         }
@@ -317,7 +365,7 @@ struct PeftConfig {
     #[serde(default)]
     fan_in_fan_out: bool,
     #[serde(default)]
-    modules_to_save: Option<Value>,
+    modules_to_save: Option<Vec<String>>,
 }
 
 impl PeftConfig {
@@ -336,11 +384,8 @@ impl PeftConfig {
                 config.peft_type
             )));
         }
-        let unsupported = [
-            ("use_dora", config.use_dora),
-            ("fan_in_fan_out", config.fan_in_fan_out),
-            ("modules_to_save", config.modules_to_save.as_ref().is_some_and(|v| !v.is_null())),
-        ];
+        let unsupported =
+            [("use_dora", config.use_dora), ("fan_in_fan_out", config.fan_in_fan_out)];
         if let Some((name, _)) = unsupported.iter().find(|(_, set)| *set) {
             return Err(fail(format!("{name} is set, which is not supported")));
         }
@@ -351,6 +396,14 @@ impl PeftConfig {
             return Err(fail(format!("alpha_pattern '{key}' is no plain module name")));
         }
         Ok(config)
+    }
+
+    /// Whether the tensor belongs to a module that is saved whole.
+    fn saves_whole(&self, name: &str) -> bool {
+        self.modules_to_save.iter().flatten().any(|module| {
+            let inner = name.find(&format!("{module}."));
+            inner.is_some_and(|at| at == 0 || name[..at].ends_with('.'))
+        })
     }
 
     /// `alpha / rank`, or `alpha / √rank` (Kalajdzievski, 2023) when asked for.

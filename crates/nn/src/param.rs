@@ -1,16 +1,20 @@
 //! Parameters: named tensors that a training stage may train or freeze.
 
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
+};
 
-use burn::{Device, Gradients, Tensor, TensorData};
+use burn::{DType, Device, Gradients, Tensor, TensorData};
 use quintet_kernels::QuantMatrix;
 
-use crate::Linear;
+use crate::{Linear, lora::factor_names};
 
 /// A named tensor of a model, shared by the layer that uses it and the list that saves it.
 ///
 /// The value is held flat; [`Param::tensor`] gives it its shape (a view). A frozen matrix may stay
-/// quantised, as [`Param::quantised`] tells; whoever asks for its tensor gets it unpacked.
+/// quantised, as [`Param::quantised`] tells; whoever asks for its tensor gets it unpacked. One that
+/// trains is unpacked for good when the model first computes with it.
 #[derive(Clone, Debug)]
 pub struct Param<const D: usize> {
     cell: Arc<ParamCell>,
@@ -28,7 +32,7 @@ pub struct ParamCell {
 #[derive(Clone, Debug)]
 enum Stored {
     Plain(Tensor<1>),
-    Quantised(QuantMatrix, Device),
+    Quantised { matrix: QuantMatrix, device: Device, trains: bool },
 }
 
 impl Stored {
@@ -36,8 +40,13 @@ impl Stored {
     fn tensor(&self) -> Tensor<1> {
         match self {
             Self::Plain(value) => value.clone(),
-            Self::Quantised(matrix, device) => matrix.tensor(device).flatten(0, 1),
+            Self::Quantised { matrix, device, .. } => matrix.tensor(device).flatten(0, 1),
         }
+    }
+
+    /// Whether the value trains and is still to be unpacked.
+    fn is_packed_and_trains(&self) -> bool {
+        matches!(self, Self::Quantised { trains: true, .. })
     }
 }
 
@@ -50,12 +59,29 @@ impl ParamCell {
     /// Wraps a frozen matrix that stays quantised.
     pub(crate) fn quantised(name: String, matrix: QuantMatrix, device: Device) -> Arc<Self> {
         let shape = matrix.dims().into();
-        Arc::new(Self { name, shape, value: RwLock::new(Stored::Quantised(matrix, device)) })
+        let value = RwLock::new(Stored::Quantised { matrix, device, trains: false });
+        Arc::new(Self { name, shape, value })
     }
 
     fn read(&self) -> RwLockReadGuard<'_, Stored> {
         // A poisoned lock still holds a whole tensor: values are swapped, never edited.
         self.value.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Stored> {
+        self.value.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What the model computes with, part of the graph when trainable.
+    fn live(&self) -> Tensor<1> {
+        if self.read().is_packed_and_trains() {
+            let mut stored = self.write();
+            // Another thread may have been faster, and its tensor is the one that gets the gradient.
+            if stored.is_packed_and_trains() {
+                *stored = Stored::Plain(stored.tensor().autodiff().require_grad());
+            }
+        }
+        self.read().tensor()
     }
 
     /// Full name, as the checkpoint spells it.
@@ -80,19 +106,50 @@ impl ParamCell {
 
     /// Whether the backward pass leaves a gradient here.
     pub fn is_trainable(&self) -> bool {
-        matches!(&*self.read(), Stored::Plain(value) if value.is_require_grad())
+        match &*self.read() {
+            Stored::Plain(value) => value.is_require_grad(),
+            Stored::Quantised { trains, .. } => *trains,
+        }
     }
 
-    /// Trains or freezes the parameter; one that trains is no longer quantised.
+    /// Trains or freezes the parameter; one that trains counts as no longer quantised.
     pub fn set_trainable(&self, trainable: bool) {
-        // Cloned out first: the lock must be free again when the value is replaced.
-        let stored = self.read().clone();
-        match stored {
-            stored if trainable => {
-                self.replace(stored.tensor().without_autodiff().autodiff().require_grad());
+        match &mut *self.write() {
+            Stored::Plain(value) => {
+                let plain = value.clone().without_autodiff();
+                *value = if trainable { plain.autodiff().require_grad() } else { plain };
             }
-            Stored::Plain(value) => self.replace(value.without_autodiff()),
-            Stored::Quantised(..) => {}
+            Stored::Quantised { trains, .. } => *trains = trainable,
+        }
+    }
+
+    /// Bytes that the value takes: as it is stored while it stays quantised, else in plain numbers.
+    pub fn bytes(&self) -> usize {
+        let stored = match &*self.read() {
+            Stored::Quantised { matrix, trains: false, .. } => Some(matrix.bytes()),
+            _ => None,
+        };
+        stored.unwrap_or_else(|| self.len() * self.dtype().size())
+    }
+
+    /// Whether the value lies in a mapped file.
+    pub fn is_mapped(&self) -> bool {
+        matches!(&*self.read(), Stored::Quantised { matrix, .. } if matrix.is_mapped())
+    }
+
+    /// The device that the value lives on.
+    pub fn device(&self) -> Device {
+        match &*self.read() {
+            Stored::Plain(value) => value.device().without_autodiff(),
+            Stored::Quantised { device, .. } => device.clone(),
+        }
+    }
+
+    /// The number kind that the model computes with here.
+    pub fn dtype(&self) -> DType {
+        match &*self.read() {
+            Stored::Plain(value) => value.dtype(),
+            Stored::Quantised { .. } => DType::F32,
         }
     }
 
@@ -133,19 +190,21 @@ impl ParamCell {
     pub fn take_grad(&self, grads: &mut Gradients) -> Option<Tensor<1>> {
         match &*self.read() {
             Stored::Plain(value) => value.grad_remove(grads),
-            Stored::Quantised(..) => None,
+            Stored::Quantised { .. } => None,
         }
     }
 
     /// Holds a quantised matrix as plain numbers from now on.
     fn unpack(&self) {
-        if matches!(&*self.read(), Stored::Quantised(..)) {
-            self.replace(self.value());
+        let packed = matches!(&*self.read(), Stored::Quantised { .. });
+        if packed {
+            let value = self.live();
+            self.replace(value);
         }
     }
 
     fn replace(&self, value: Tensor<1>) {
-        *self.value.write().unwrap_or_else(PoisonError::into_inner) = Stored::Plain(value);
+        *self.write() = Stored::Plain(value);
     }
 }
 
@@ -157,14 +216,14 @@ impl<const D: usize> Param<D> {
 
     /// The value in its shape, part of the graph when trainable.
     pub fn tensor(&self) -> Tensor<D> {
-        self.cell.read().tensor().reshape(self.dims())
+        self.cell.live().reshape(self.dims())
     }
 
     /// The matrix, if it is held quantised.
     pub fn quantised(&self) -> Option<QuantMatrix> {
         match &*self.cell.read() {
-            Stored::Plain(_) => None,
-            Stored::Quantised(matrix, _) => Some(matrix.clone()),
+            Stored::Quantised { matrix, trains: false, .. } => Some(matrix.clone()),
+            _ => None,
         }
     }
 
@@ -209,6 +268,16 @@ impl Params {
     /// The one with this full name.
     pub fn get(&self, name: &str) -> Option<&Arc<ParamCell>> {
         self.cells.iter().find(|cell| cell.name() == name)
+    }
+
+    /// The parameters of the model without adapters, each with the adapted map whose weight it is.
+    pub(crate) fn plain(&self) -> impl Iterator<Item = (&ParamCell, Option<&Linear>)> {
+        let adapted: Vec<&Linear> = self.linears.iter().filter(|l| l.lora().is_some()).collect();
+        let factors: BTreeSet<String> = adapted.iter().flat_map(|l| factor_names(l)).collect();
+        let weights: BTreeMap<&str, &Linear> =
+            adapted.into_iter().map(|linear| (linear.weight().cell().name(), linear)).collect();
+        let plain = self.cells.iter().filter(move |cell| !factors.contains(cell.name()));
+        plain.map(move |cell| (cell.as_ref(), weights.get(cell.name()).copied()))
     }
 
     /// Adds parameters made after the model was built (LoRA).

@@ -72,6 +72,20 @@ fn yarn_truncate() -> bool {
 }
 
 impl RopeScaling {
+    /// Positions that a model reads whose configuration says `max_positions`: many that are stretched
+    /// keep the number from before.
+    pub fn context(&self, max_positions: usize) -> usize {
+        let stretched =
+            |from: usize, factor: f64| max_positions.max((from as f64 * factor) as usize);
+        match self {
+            Self::Linear { factor } | Self::Dynamic { factor } => stretched(max_positions, *factor),
+            Self::Yarn { factor, original_max_position_embeddings: original, .. } => {
+                stretched(original.unwrap_or(max_positions), *factor)
+            }
+            _ => max_positions,
+        }
+    }
+
     /// YaRN with the paper's constants.
     pub fn yarn(factor: f64, original_max_position_embeddings: usize) -> Self {
         Self::Yarn {
@@ -220,5 +234,19 @@ impl Rotation {
     /// - input and output: `[b, h, t, k]`
     pub fn apply(&self, x: Tensor<4>) -> Tensor<4> {
         rotate(x, &self.cos, &self.sin)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::RopeScaling;
+
+    #[test]
+    fn a_stretched_context_is_longer_than_the_configuration_says() {
+        assert_eq!(RopeScaling::Default.context(2048), 2048);
+        // Vicuna 1.5 16k; Qwen2.5 with YaRN; a YaRN whose configuration has the new number.
+        assert_eq!(RopeScaling::Linear { factor: 4.0 }.context(4096), 16_384);
+        assert_eq!(RopeScaling::yarn(4.0, 32_768).context(32_768), 131_072);
+        assert_eq!(RopeScaling::yarn(4.0, 32_768).context(131_072), 131_072);
     }
 }

@@ -186,14 +186,11 @@ impl Vars {
         self.built().push_linear(linear.clone());
     }
 
-    /// A matrix that stays quantised: where this crate's kernels run, in `f32`.
+    /// A matrix that stays quantised.
     fn matrix(&self, name: &str, shape: &[usize]) -> Option<QuantMatrix> {
         let Shared { origin, device, dtype, .. } = self.shared.as_ref();
         let Origin::Checkpoint(source) = origin else { return None };
-        if *dtype != DType::F32 || *device != Device::flex() {
-            return None;
-        }
-        QuantMatrix::new(source.quantised(name)?).filter(|matrix| matrix.dims() == shape)
+        as_stored(source.quantised(name)?, device, *dtype).filter(|matrix| matrix.dims() == shape)
     }
 
     fn full(&self, name: &str) -> String {
@@ -207,6 +204,13 @@ impl Vars {
     fn built(&self) -> std::sync::MutexGuard<'_, Params> {
         self.shared.built.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The matrix as a model holds it that is loaded on `device` in `dtype`, if it stays as it is stored: in
+/// `f32` where this project's kernels run, and of a type that they know.
+pub fn as_stored(raw: Raw, device: &Device, dtype: DType) -> Option<QuantMatrix> {
+    let here = dtype == DType::F32 && *device == Device::flex();
+    here.then(|| QuantMatrix::new(raw)).flatten()
 }
 
 fn read(source: &dyn TensorSource, name: &str, shape: &[usize]) -> Result<Vec<f32>> {

@@ -21,7 +21,7 @@ use std::{
 };
 
 use quintet_nn::Params;
-use quintet_weights::{SaveDType, Weights, save_safetensors};
+use quintet_weights::{Lazy, SaveDType, Weights, save_safetensors};
 
 use crate::{Error, Result, error::io, optim::AdamW, state::State};
 
@@ -191,9 +191,8 @@ fn write(
         fs::remove_dir_all(dir).map_err(io(dir, "remove"))?;
     }
     fs::create_dir(dir).map_err(io(dir, "create the directory"))?;
-    let weights = params
-        .trainable()
-        .map(|cell| (cell.name().to_owned(), cell.shape().to_vec(), cell.to_f32()));
+    let weights =
+        params.trainable().map(|cell| (cell.name(), cell.shape(), Lazy(move || cell.to_f32())));
     save_safetensors(&dir.join(WEIGHTS), weights, SaveDType::F32, &Default::default())?;
     optimiser.save(&dir.join(OPTIMISER))?;
     let state = serde_json::to_string_pretty(state)

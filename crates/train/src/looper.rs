@@ -131,7 +131,7 @@ pub fn run<O: Objective>(
     mut control: Control<'_>,
 ) -> Result<Outcome> {
     config.check()?;
-    let Some(device) = params.trainable().next().map(|cell| cell.value().device()) else {
+    let Some(device) = params.trainable().next().map(|cell| cell.device()) else {
         return Err(Error::Settings("no parameter is trainable".into()));
     };
     let checkpoints = Checkpoints::open(out, config.keep)?;
@@ -170,6 +170,7 @@ pub fn run<O: Objective>(
         earlier: state.seconds,
         state,
         started: Instant::now(),
+        first: true,
         speed: Speed::default(),
     };
     if let Some(step) = resumed_from {
@@ -199,6 +200,8 @@ struct Run<'a, O> {
     /// Seconds of earlier sittings.
     earlier: f64,
     started: Instant,
+    /// Whether this sitting has made no step yet.
+    first: bool,
     speed: Speed,
 }
 
@@ -307,11 +310,13 @@ impl<O: Objective> Run<'_, O> {
     }
 
     fn update(&mut self, step: Step, begun: Instant) -> Result<()> {
-        let first = self.speed.samples == 0;
-        if first && let Some(name) = step.gradients.unreached().next() {
+        if self.first
+            && let Some(name) = step.gradients.unreached().next()
+        {
             let count = step.gradients.unreached().count();
             tracing::warn!("{count} trainable parameter(s) got no gradient, first '{name}'");
         }
+        self.first = false;
         let lr = self.config.lr * self.config.schedule.factor(self.state.step, self.config.steps);
         let norm = on_workers(|| self.optimiser.step(step.gradients, lr, self.config.clip));
         self.state.step += 1;

@@ -5,7 +5,11 @@
 
 #![cfg(target_os = "linux")]
 
-use std::{path::Path, process::Command, sync::atomic::AtomicBool};
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+    sync::atomic::AtomicBool,
+};
 
 use burn::Device;
 use quintet_train::{
@@ -13,6 +17,7 @@ use quintet_train::{
     memory,
     progress::ProgressMode,
 };
+use quintet_weights::SaveDType;
 use serde::{Deserialize, Serialize};
 
 #[global_allocator]
@@ -38,6 +43,11 @@ struct Case {
     /// Words of the answer.
     answer: usize,
     precision: String,
+    /// Rank of adapters around the backbone's maps; none for 0.
+    rank: usize,
+    accumulate: usize,
+    /// A checkpoint of these sizes to start from, rather than from nothing.
+    base: Option<PathBuf>,
 }
 
 impl Case {
@@ -56,11 +66,25 @@ impl Case {
             words: 60,
             answer: 30,
             precision: "single".into(),
+            rank: 0,
+            accumulate: 1,
+            base: None,
         }
+    }
+
+    /// The same on a checkpoint in half precision, which is written to `dir`.
+    fn on_half(self, dir: &Path) -> Self {
+        let recipe = self.recipe(dir);
+        let (model, processor) = recipe.model.build(0, &Device::flex()).unwrap();
+        let base = dir.join("base");
+        model.save(&base, SaveDType::BF16).unwrap();
+        processor.save(&base, &model).unwrap();
+        Self { base: Some(base), ..self }
     }
 
     fn recipe(&self, dir: &Path) -> Recipe {
         let Self { objective, train, width, layers, heads, kv_heads, batch, precision, .. } = self;
+        let Self { rank, accumulate, .. } = self;
         let picture = concat!(env!("CARGO_MANIFEST_DIR"), "/../../assets/demo.png");
         let row = serde_json::json!({
             "id": "row",
@@ -79,9 +103,8 @@ impl Case {
                 .to_owned(),
             _ => format!("kind = \"file\"\npath = {:?}", dir.join("rows.json")),
         };
-        let text = format!(
+        let new = format!(
             r#"
-name = "measured"
 [model.vision]
 model_type = "siglip_vision_model"
 hidden_size = {width}
@@ -110,20 +133,36 @@ image_seq_length = 100
 vocab_size = 1280
 special_tokens = []
 chat_template = """{{% for message in messages %}}{{% if message['content'] is string %}}{{{{ message['content'] }}}}{{% else %}}{{% for part in message['content'] %}}{{% if part['type'] == 'text' %}}{{{{ part['text'] }}}}{{% else %}}<image>{{% endif %}}{{% endfor %}}{{% endif %}}{{% if message['role'] == 'assistant' %}}{{{{ eos_token }}}}{{% endif %}}{{% endfor %}}"""
+"#,
+            wide = 4 * width,
+            gated = 11 * width / 4,
+        );
+        let model = match &self.base {
+            None => new,
+            Some(base) => format!("[model]\npath = {base:?}"),
+        };
+        let lora = match rank {
+            0 => String::new(),
+            _ => format!("lora = {{ parts = [\"backbone\"], rank = {rank}, alpha = 16.0 }}"),
+        };
+        let text = format!(
+            r#"
+name = "measured"
+{model}
 [data.all]
 {data}
 [[stage]]
 name = "step"
 objective = "{objective}"
 train = {train:?}
+{lora}
 steps = 2
 batch = {batch}
+accumulate = {accumulate}
 lr = 1e-3
 max_tokens = 1024
 precision = {precision:?}
-"#,
-            wide = 4 * width,
-            gated = 11 * width / 4,
+"#
         );
         Recipe::parse(Path::new("measured.toml"), text).unwrap()
     }
@@ -185,7 +224,17 @@ fn the_predicted_peak_is_the_measured_one() {
     let talkative = Case { words: 20, answer: 200, ..Case::new(128, 4, 16) };
     let half = Case { precision: "half".into(), words: 300, ..Case::new(384, 6, 8) };
     let few_tokens = Case { words: 1, answer: 1, ..Case::new(512, 6, 1) };
+    let summed = Case { accumulate: 2, ..Case::new(512, 6, 2) };
+    let projector = vec!["projector".to_owned()];
+    let adapters = Case { train: projector.clone(), rank: 8, ..Case::new(384, 6, 8) };
+    let bases = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+    let projector_alone = Case { train: projector.clone(), ..Case::new(512, 8, 4) };
+    let half_adapters = Case { train: projector, rank: 8, ..Case::new(512, 8, 4) };
     for (name, case) in [
+        ("sum of two", summed),
+        ("adapters", adapters),
+        ("projector of a half-precision checkpoint", projector_alone.on_half(bases[0].path())),
+        ("adapters of a half-precision checkpoint", half_adapters.on_half(bases[1].path())),
         ("small", Case::new(256, 4, 8)),
         ("large", Case::new(384, 6, 8)),
         ("few tokens", few_tokens),

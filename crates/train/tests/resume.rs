@@ -5,13 +5,23 @@ mod common;
 use std::{
     path::Path,
     process::{Child, Command, Stdio},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::{Duration, Instant},
 };
 
+use burn::Device;
 use common::{STEPS, Tiny, config, final_bits, logged, steps_in, train, uninterrupted};
+use quintet_nn::{Linear, Vars};
 use quintet_train::Error;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use tracing::{
+    Event, Level, Metadata, Subscriber,
+    span::{Attributes, Id, Record},
+};
 
 const OUT: &str = "QUINTET_TRAIN_TEST_OUT";
 
@@ -151,6 +161,43 @@ fn a_loss_that_is_no_number_names_its_step() {
     assert_eq!(steps_in(&out), ["step-000004", "step-000006"]);
     train(&Tiny::new(), &config(), &out, None).unwrap();
     assert!(final_bits(&out) == final_bits(&uninterrupted(dir.path())));
+}
+
+/// Counts the warnings of a run.
+struct Warnings(Arc<AtomicUsize>);
+
+impl Subscriber for Warnings {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        *metadata.level() == Level::WARN
+    }
+
+    fn event(&self, _: &Event<'_>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn new_span(&self, _: &Attributes<'_>) -> Id {
+        Id::from_u64(1)
+    }
+
+    fn record(&self, _: &Id, _: &Record<'_>) {}
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+    fn enter(&self, _: &Id) {}
+    fn exit(&self, _: &Id) {}
+}
+
+#[test]
+fn a_parameter_that_no_loss_reaches_is_told_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut tiny = Tiny::new();
+    let vars = Vars::random(1, &Device::flex());
+    Linear::new(&vars.at("unread"), 2, 2, false).unwrap();
+    let unread = vars.finish().unwrap();
+    unread.set_trainable(|_| true);
+    tiny.params.extend(unread.iter().cloned());
+    let told = Arc::<AtomicUsize>::default();
+    let train = || train(&tiny, &config(), dir.path(), None).unwrap();
+    tracing::subscriber::with_default(Warnings(told.clone()), train);
+    assert_eq!(told.load(Ordering::Relaxed), 1);
 }
 
 #[test]

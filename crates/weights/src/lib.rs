@@ -21,6 +21,7 @@
 //! | `.pt`, `.pth`, `.bin` | `torch` | `torch.serialization`, `pickletools`, PKWARE APPNOTE 6.3.10 |
 //! | `.gguf` | `gguf` | ggml `docs/gguf.md`; block layouts in `ggml-common.h` |
 
+mod atomic;
 mod bytes;
 mod convert;
 mod cursor;
@@ -35,11 +36,12 @@ mod torch;
 mod value;
 mod weights;
 
+pub use atomic::write_atomically;
 pub use dtype::DType;
 pub use error::{Error, Result};
 pub use gguf::tokenizer::GgufTokenizer;
 pub use parsed::TensorInfo;
 pub use raw::Raw;
-pub use safetensors::write::{SaveDType, save_safetensors};
+pub use safetensors::write::{Lazy, Numbers, SaveDType, save_safetensors};
 pub use value::Value;
 pub use weights::{Format, Weights};

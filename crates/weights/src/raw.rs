@@ -39,6 +39,11 @@ impl Raw {
         &self.shape
     }
 
+    /// Whether the bytes lie in a mapped file, and so take memory of their own only while they are read.
+    pub fn is_mapped(&self) -> bool {
+        matches!(*self.bytes, Bytes::Mapped(_))
+    }
+
     /// The bytes.
     pub fn bytes(&self) -> &[u8] {
         self.bytes.get(self.range.clone()).unwrap_or_default()

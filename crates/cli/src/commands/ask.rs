@@ -66,7 +66,8 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
             "question": question,
             "answer": answer.text,
             "boxes": shown,
-            "tokens": answer.tokens,
+            "ids": answer.ids,
+            "tokens": answer.ids.len(),
             "seconds": answer.seconds,
             "tokens_per_s": answer.speed(),
         }))?;

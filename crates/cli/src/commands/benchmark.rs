@@ -8,18 +8,20 @@ use std::{
 use clap::builder::PossibleValuesParser;
 use indicatif::ProgressBar;
 use quintet_data::formats::atomic;
-use quintet_endpoint::{Endpoint, Key, Options, Settings as EndpointSettings};
+use quintet_endpoint::Options;
 use quintet_eval::{
     Receipt,
     benchmarks::{
         self, Answers, BENCHMARKS, Benchmark, Item, Judge, JudgePrompt, Local, Mode, Outcome,
         Ranking, RecordedReplies, Remote, Respondent, ask,
     },
+    receipt::digests,
 };
 use serde::Serialize;
 
 use crate::{
     device::DeviceArg,
+    endpoint,
     failure::usage,
     interrupt::Interrupt,
     model::{Loaded, ModelArgs},
@@ -42,7 +44,7 @@ pub struct Args {
     /// Whose questions, judges and rules: the authors' (official) or those of lmms-eval (harness)
     #[arg(long, value_parser = mode, default_value = "official")]
     mode: Mode,
-    /// Ask the first N questions only
+    /// Ask about the first N pictures of each of its parts (splits, categories) only
     #[arg(long, short, value_name = "N")]
     n: Option<usize>,
     /// Where the receipt goes: the scores, and all that decides them
@@ -118,16 +120,21 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         let name = benchmark.name();
         return Err(usage(format!("{name} has free answers: --judge MODEL grades them")));
     }
-    let mut items = benchmark.read(&args.path, args.images.as_deref(), args.mode)?;
-    items.truncate(args.n.unwrap_or(usize::MAX));
+    let items = benchmark.read(&args.path, args.images.as_deref(), args.mode)?;
     if args.rank && items.iter().any(|item| item.options.is_empty()) {
         let name = benchmark.name();
         return Err(usage(format!("{name} has no options to rank: leave out --rank")));
     }
     let started = Instant::now();
     let mut respondent = None;
-    let answers = match &args.answers {
-        Some(path) => benchmark.read_answers(&items, path)?,
+    // Answers may be to all questions, also where a part of them is scored.
+    let elsewhere = args.answers.as_deref().map(|path| benchmark.read_answers(&items, path));
+    let items = match args.n {
+        Some(pictures) => benchmarks::first(items, pictures),
+        None => items,
+    };
+    let answers = match elsewhere {
+        Some(answers) => answers?,
         None => args.ask(&items, &mut respondent)?,
     };
     let outcome = args.score(benchmark, &items, &answers)?;
@@ -163,7 +170,7 @@ impl Args {
         let bar = progress::bar("questions");
         let asked = match self.endpoint.as_deref().zip(self.endpoint_model.as_deref()) {
             Some((url, model)) => {
-                let endpoint = endpoint(url, self.key_env.as_deref())?;
+                let endpoint = endpoint::open(url, self.key_env.as_deref())?;
                 let options = Options {
                     temperature: Some(0.0),
                     max_tokens: Some(u32::try_from(self.max_tokens)?),
@@ -175,7 +182,7 @@ impl Args {
             None => {
                 let loaded = loaded.insert(self.model.load()?);
                 loaded.must_see()?;
-                let local = local(loaded, self);
+                let local = local(loaded, self)?;
                 let respondent: Box<dyn Respondent> =
                     if self.rank { Box::new(Ranking(local)) } else { Box::new(local) };
                 ask(items, respondent.as_ref(), &journal, &bar, interrupt.stop())?
@@ -222,13 +229,13 @@ impl Args {
         };
         match &self.judge_endpoint {
             Some(url) => {
-                let endpoint = endpoint(url, self.judge_key_env.as_deref())?;
+                let endpoint = endpoint::open(url, self.judge_key_env.as_deref())?;
                 with(&Remote { endpoint: &endpoint, options: Options::new(name), parallel: 1 })
             }
             None => {
                 let device = DeviceArg::default();
-                let loaded = ModelArgs { model: name.clone(), device }.load()?;
-                with(&local(&loaded, self))
+                let loaded = ModelArgs::named(name.clone(), device).load()?;
+                with(&local(&loaded, self)?)
             }
         }
     }
@@ -250,19 +257,15 @@ impl Args {
     }
 }
 
-fn endpoint(url: &str, key: Option<&str>) -> anyhow::Result<Endpoint> {
-    let key = key.map(Key::from_env).transpose()?;
-    Ok(Endpoint::new(url, key, EndpointSettings::default())?)
-}
-
-fn local<'a>(loaded: &'a Loaded, args: &Args) -> Local<'a> {
-    Local {
+fn local<'a>(loaded: &'a Loaded, args: &Args) -> anyhow::Result<Local<'a>> {
+    Ok(Local {
         name: &loaded.name,
+        files: digests(&loaded.path)?,
         model: &loaded.model,
         processor: &loaded.processor,
         batch: args.batch,
         max_tokens: args.max_tokens,
-    }
+    })
 }
 
 /// A judge whose work is seen.

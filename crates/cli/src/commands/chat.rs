@@ -36,15 +36,7 @@ pub struct Args {
 /// Answers line by line. Without a terminal the lines are read as they come, and the first
 /// failure ends the chat.
 pub fn run(args: &Args) -> anyhow::Result<()> {
-    let shown =
-        args.image.iter().map(|file| pictures::open(file)).collect::<anyhow::Result<_>>()?;
-    let loaded = args.model.load()?;
-    if !args.image.is_empty() {
-        loaded.must_see()?;
-    }
-    let mut chat =
-        Chat { args, loaded, history: Sample::default(), shown, interrupt: Interrupt::install()? };
-    chat.reset();
+    let mut chat = Chat::new(args)?;
     let stdin = std::io::stdin();
     let interactive = stdin.is_terminal();
     if interactive {
@@ -82,13 +74,28 @@ struct Chat<'a> {
     interrupt: Interrupt,
 }
 
-impl Chat<'_> {
+impl<'a> Chat<'a> {
+    fn new(args: &'a Args) -> anyhow::Result<Self> {
+        let shown =
+            args.image.iter().map(|file| pictures::open(file)).collect::<anyhow::Result<_>>()?;
+        let loaded = args.model.load()?;
+        if !args.image.is_empty() {
+            loaded.must_see()?;
+        }
+        let (history, interrupt) = (Sample::default(), Interrupt::install()?);
+        let mut chat = Self { args, loaded, history, shown: Vec::new(), interrupt };
+        chat.reset();
+        Ok(Self { shown, ..chat })
+    }
+
+    /// Forgets what was said and what was to be shown.
     fn reset(&mut self) {
         self.history = Sample {
             id: "chat".into(),
             messages: self.args.system.iter().map(|t| Message::text(Role::System, t)).collect(),
             media: Vec::new(),
         };
+        self.shown.clear();
     }
 
     /// The next line, `None` at the end.
@@ -130,7 +137,7 @@ impl Chat<'_> {
                 "question": line,
                 "answer": answer.text,
                 "stopped": self.interrupt.requested(),
-                "tokens": answer.tokens,
+                "tokens": answer.ids.len(),
                 "seconds": answer.seconds,
                 "tokens_per_s": answer.speed(),
             }))?;
@@ -141,5 +148,30 @@ impl Chat<'_> {
         self.history = conversation;
         self.shown.clear();
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Flags {
+        #[command(flatten)]
+        chat: Args,
+    }
+
+    #[test]
+    fn a_line_that_is_too_long_is_refused_and_the_conversation_goes_on() {
+        let mini = concat!(env!("CARGO_MANIFEST_DIR"), "/../../checkpoints/mini");
+        let flags = Flags::parse_from(["chat", "--model", mini, "--max-tokens", "4"]);
+        let mut chat = Chat::new(&flags.chat).unwrap();
+        let refused = chat.answer(&"cat ".repeat(2000)).unwrap_err().to_string();
+        assert!(refused.contains("the model reads at most 1024"), "{refused}");
+        assert!(chat.history.messages.is_empty());
+        chat.answer("Is there a cat?").unwrap();
+        assert_eq!(chat.history.messages.len(), 2);
     }
 }

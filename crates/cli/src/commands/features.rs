@@ -1,12 +1,11 @@
 //! `quintet features`.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::path::PathBuf;
 
 use anyhow::Context;
 use quintet_data::media;
-use quintet_weights::{SaveDType, save_safetensors};
 
-use super::logits::tensor;
+use super::logits::{tensor, write};
 use crate::{model::ModelArgs, output};
 
 #[derive(clap::Args)]
@@ -20,6 +19,9 @@ pub struct Args {
     /// model selects them, and "projected" [1, v', d], what the backbone reads
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
+    /// Print one JSON object instead of the file's name
+    #[arg(long)]
+    json: bool,
 }
 
 /// Writes the features of a picture.
@@ -30,11 +32,10 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     loaded.must_see()?;
     let vision = loaded.model.vision().context("the model only reads text")?;
     let pixels = loaded.processor.pixels(&picture, loaded.model.device())?;
-    let tensors = [
+    let tensors = vec![
         tensor("features", vision.features(pixels.clone())),
         tensor("projected", loaded.model.image_features(pixels)?),
     ];
-    let metadata = BTreeMap::from([("model".to_owned(), loaded.name)]);
-    save_safetensors(&args.out, tensors, SaveDType::F32, &metadata)?;
-    output::line(args.out.display())
+    let written = write(&args.out, &loaded.name, tensors)?;
+    if args.json { output::json(&written) } else { output::line(args.out.display()) }
 }

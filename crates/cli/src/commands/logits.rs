@@ -15,8 +15,10 @@ use quintet_data::{
 };
 use quintet_models::multimodal::{Batch, Row, Side};
 use quintet_weights::{SaveDType, save_safetensors};
+use serde_json::{Map, Value, json};
 
 use crate::{
+    answer::check_memory,
     model::{Loaded, ModelArgs},
     output, pictures,
 };
@@ -42,6 +44,9 @@ pub struct Args {
     /// Write "hidden_states.N" [1, t, d] too: what layer N reads, and last what the head reads
     #[arg(long)]
     hidden_states: bool,
+    /// Print one JSON object instead of the file's name
+    #[arg(long)]
+    json: bool,
 }
 
 /// Writes the scores of every next token.
@@ -67,6 +72,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         "the text has {} tokens, but the model reads at most {limit}",
         ids.len()
     );
+    check_memory(ids.len())?;
     let embeds = loaded.model.embed(&Batch::new(vec![row], Side::Right))?;
     let backbone = loaded.model.backbone();
     let mut states = match args.hidden_states {
@@ -82,15 +88,32 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         let states = states.drain(..).enumerate();
         tensors.extend(states.map(|(i, state)| tensor(&format!("hidden_states.{i}"), state)));
     }
-    let metadata = BTreeMap::from([("model".to_owned(), loaded.name)]);
-    save_safetensors(&args.out, tensors, SaveDType::F32, &metadata)?;
-    output::line(args.out.display())
+    let mut written = write(&args.out, &loaded.name, tensors)?;
+    written["ids"] = json!(ids);
+    if args.json { output::json(&written) } else { output::line(args.out.display()) }
 }
 
+/// Name, shape and values of a tensor as it is written.
+pub type Written = (String, Vec<usize>, Vec<f32>);
+
 /// A tensor as it is written.
-pub fn tensor(name: &str, values: Tensor<3>) -> (String, Vec<usize>, Vec<f32>) {
+pub fn tensor(name: &str, values: Tensor<3>) -> Written {
     let shape = values.dims().to_vec();
     (name.to_owned(), shape, values.into_data().iter::<f32>().collect())
+}
+
+/// Writes tensors of a model, and describes the file.
+pub fn write(out: &Path, model: &str, tensors: Vec<Written>) -> anyhow::Result<Value> {
+    let shapes = tensors.iter().map(|(name, shape, _)| (name.clone(), json!(shape)));
+    let described = json!({
+        "path": out.display().to_string(),
+        "model": model,
+        "dtype": "F32",
+        "shapes": shapes.collect::<Map<_, _>>(),
+    });
+    let metadata = BTreeMap::from([("model".to_owned(), model.to_owned())]);
+    save_safetensors(out, tensors, SaveDType::F32, &metadata)?;
+    Ok(described)
 }
 
 fn read_ids(path: &Path) -> anyhow::Result<Vec<u32>> {

@@ -1,9 +1,12 @@
 //! `ask`, `chat`, `models`, `eval`.
 
 use std::{
+    fs::{self, File},
     io::Write,
     process::{Command, Stdio},
 };
+
+use image::{Frame, Rgb, RgbImage, buffer::ConvertBuffer, codecs::gif::GifEncoder};
 
 use crate::program::{fails_with, json, quintet, succeeds, text};
 
@@ -16,6 +19,7 @@ fn ask_tells_what_it_said_and_how_fast() {
     assert_eq!(said["question"], "What is in the picture?");
     assert!(!said["answer"].as_str().unwrap().is_empty());
     assert!(said["tokens"].as_u64().unwrap() >= 1);
+    assert_eq!(said["tokens"], said["ids"].as_array().unwrap().len());
     assert!(said["tokens_per_s"].as_f64().unwrap() > 0.0);
     // Greedily, so that it says the same again, and as a stream too.
     let streamed = succeeds(&mut quintet(["ask", DEMO, "What is in the picture?"]));
@@ -61,6 +65,56 @@ fn save_draws_the_answer_s_box_on_the_picture() {
     }
 }
 
+/// A square that moves, in few enough colours for a GIF to keep them exactly.
+#[test]
+fn a_video_is_asked_about_as_its_frames_are() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path().join("frames");
+    fs::create_dir(&folder).unwrap();
+    let frames = [0, 1, 2, 3, 4].map(|step: u32| {
+        RgbImage::from_fn(160, 160, |x, y| match x / 32 == step && y / 32 == 2 {
+            true => Rgb([220, 40, 40]),
+            false => Rgb([250, 250, 250]),
+        })
+    });
+    let files: Vec<_> = (0..5).map(|i| folder.join(format!("{i}.png"))).collect();
+    for (frame, file) in frames.iter().zip(&files) {
+        frame.save(file).unwrap();
+    }
+    let gif = dir.path().join("some.gif");
+    let mut encoder = GifEncoder::new(File::create(&gif).unwrap());
+    encoder.encode_frames(frames.iter().map(|frame| Frame::new(frame.convert()))).unwrap();
+    drop(encoder);
+    let ask = |shown: &[&str]| {
+        let question = ["What colour is the square?", "--json"];
+        json(quintet(["ask"]).args(shown).args(question))["ids"].clone()
+    };
+    let pictures = ask(&files.iter().map(|file| text(file)).collect::<Vec<_>>());
+    assert!(!pictures.as_array().unwrap().is_empty());
+    assert_eq!(ask(&[text(&gif)]), pictures);
+    assert_eq!(ask(&[text(&folder)]), pictures);
+}
+
+#[test]
+fn a_prompt_that_is_too_long_is_refused() {
+    let long = "cat ".repeat(30_000);
+    let reason = "tokens, but the model reads at most 1024";
+    fails_with(&mut quintet(["ask", &long]), &[reason]);
+    let (code, out, errors) = chat(&[], &format!("{long}\n"));
+    assert_eq!((code, out.as_str()), (Some(1), ""));
+    assert!(errors.starts_with("error: ") && errors.contains(reason), "{errors}");
+    assert_eq!(errors.lines().count(), 1, "{errors}");
+}
+
+#[test]
+fn an_answer_may_be_as_long_as_a_number_can_say() {
+    let ask = ["ask", DEMO, "What is in the picture?"];
+    let endless = quintet(ask).args(["--max-tokens", &usize::MAX.to_string()]).output().unwrap();
+    let said = String::from_utf8(endless.stderr).unwrap();
+    assert!(endless.status.success() && said.contains("expect worse answers"), "{said}");
+    assert_eq!(String::from_utf8(endless.stdout).unwrap(), succeeds(&mut quintet(ask)));
+}
+
 #[test]
 fn questions_that_make_no_sense_are_refused() {
     for (args, reason) in [
@@ -101,6 +155,20 @@ fn chat_answers_each_line_and_remembers() {
     let (_, alone, _) = chat(&["--json", "--image", DEMO], "What is in the picture?\n");
     let alone: serde_json::Value = serde_json::from_str(alone.trim()).unwrap();
     assert_eq!(alone["answer"], said[0]["answer"]);
+}
+
+#[test]
+fn reset_forgets_pictures_that_were_not_asked_about_yet() {
+    let answer = |lines: &str| {
+        let (code, out, errors) = chat(&["--json"], lines);
+        assert_eq!((code, errors.as_str()), (Some(0), ""));
+        let said: serde_json::Value = serde_json::from_str(&out).unwrap();
+        said["answer"].clone()
+    };
+    let question = "What is in the picture?\n";
+    let alone = answer(question);
+    assert_ne!(answer(&format!("/image {DEMO}\n{question}")), alone);
+    assert_eq!(answer(&format!("/image {DEMO}\n/reset\n{question}")), alone);
 }
 
 #[test]

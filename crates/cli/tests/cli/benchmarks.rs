@@ -45,6 +45,30 @@ fn a_model_is_asked_each_question_once() {
     // Answers of another length are other answers.
     json(quintet(args).args(["--images", self::text(&images), "--max-tokens", "9"]));
     assert_eq!(lines(&answers).len(), 2 * n);
+
+    // Another model of the same name is asked anew.
+    let model = dir.path().join("model");
+    fs::create_dir(&model).unwrap();
+    for file in fs::read_dir(root().join("checkpoints/mini")).unwrap() {
+        let file = file.unwrap();
+        fs::copy(file.path(), model.join(file.file_name())).unwrap();
+    }
+    let asked = || {
+        json(quintet(args).args(["--images", self::text(&images), "--model", self::text(&model)]));
+        lines(&answers).len()
+    };
+    let before = asked();
+    assert_eq!(asked(), before);
+    let config = fs::read_to_string(model.join("config.json")).unwrap();
+    fs::write(model.join("config.json"), config + "\n").unwrap();
+    assert_eq!(asked(), before + n);
+
+    // Answers to all questions can be scored in part.
+    let all = dir.path().join("all.jsonl");
+    fs::write(&all, text).unwrap();
+    let one = ["--images", self::text(&images), "--answers", self::text(&all), "-n", "1"];
+    let scored = json(quintet(args).args(one));
+    assert!(scored["scores"]["n"].as_u64().unwrap() < n as u64, "{scored}");
 }
 
 #[test]

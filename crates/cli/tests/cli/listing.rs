@@ -1,6 +1,14 @@
 //! `som build`, `som detect`, `som eval` and `probe`.
 
-use std::{fs, path::Path, process::Stdio};
+use std::{
+    fs,
+    path::Path,
+    process::{Output, Stdio},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
 
 use serde_json::{Value, json};
 
@@ -85,15 +93,46 @@ fn scenes_and_annotations_are_marked_on_the_way() {
     assert_eq!(output.status.code(), Some(2));
 }
 
-/// An endpoint that lists the marks it is asked about, each as `thing TAG`; the first answer is no
-/// listing.
+/// Lists the marks that a request asks about, each as `thing TAG`.
+fn list(body: &Value) -> String {
+    let asked = body["messages"].to_string();
+    let tags = asked.rsplit("numbers ").find_map(|rest| rest.split_once(". List")).unwrap().0;
+    let lines: Vec<_> = tags.split(", ").map(|tag| format!("{tag}. thing {tag}")).collect();
+    lines.join("\n")
+}
+
+/// An endpoint that lists the marks it is asked about; the first answer is no listing.
 fn teacher() -> String {
-    endpoint(|number, body| {
-        let asked = body["messages"].to_string();
-        let tags = asked.rsplit("numbers ").find_map(|rest| rest.split_once(". List")).unwrap().0;
-        let lines: Vec<_> = tags.split(", ").map(|tag| format!("{tag}. thing {tag}")).collect();
-        if number == 0 { "I see nothing.".into() } else { lines.join("\n") }
-    })
+    endpoint(|number, body| if number == 0 { "I see nothing.".into() } else { list(body) })
+}
+
+/// A photograph marked at two boxes without names, as Segment Anything gives them, below a folder:
+/// `marked` and its record, `marks`.
+fn photograph(dir: &Path, more: &[&str]) {
+    let boxes = dir.join("boxes.json");
+    let list = r#"{"unit": "shares", "boxes": [[0.0, 0.0, 0.5, 0.5], [0.5, 0.5, 0.9, 0.9]]}"#;
+    fs::write(&boxes, list).unwrap();
+    let (source, out) = (format!("boxes:{}", text(&boxes)), dir.join("marked"));
+    let mark = ["som", "mark", DEMO, "--source", &source, "--out", text(&out)];
+    let marks = dir.join("marks");
+    succeeds(quintet(mark).args(["--json", text(&marks)]).args(more));
+}
+
+/// Builds data from what was marked, with a teacher at a URL.
+fn taught(dir: &Path, out: &str, url: &str, more: &[&str]) -> Output {
+    let args = ["--endpoint", url, "--teacher", "m", "--parallel", "1", "--yes"];
+    quintet(build(dir, out)).args(args).args(more).output().unwrap()
+}
+
+/// The JSON that a command printed.
+fn printed(output: &Output) -> Value {
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{output:?}"))
+}
+
+/// What a command said that failed.
+fn complaint(output: &Output) -> String {
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    String::from_utf8(output.stderr.clone()).unwrap()
 }
 
 #[test]
@@ -129,6 +168,107 @@ fn a_teacher_describes_what_has_no_name_and_is_asked_once() {
 }
 
 #[test]
+fn photographs_become_listings_by_a_teacher() {
+    let dir = tempfile::tempdir().unwrap();
+    photograph(dir.path(), &[]);
+    let record = read(&dir.path().join("marks/demo.json"));
+    let marks = record["marks"].as_array().unwrap();
+    assert!(marks.len() == 2 && marks.iter().all(|mark| mark["name"].is_null()), "{record}");
+    // By rule there is nothing to say.
+    let nameless = quintet(build(dir.path(), "ruled")).output().unwrap();
+    let said = complaint(&nameless);
+    assert!(said.contains("has no name; a teacher could give it one"), "{said}");
+
+    let url = endpoint(|_, body| list(body).replace("thing", &body["max_tokens"].to_string()));
+    let told = taught(dir.path(), "data", &url, &["--max-tokens", "300"]);
+    assert!(told.status.success(), "{told:?}");
+    assert_eq!(printed(&told)["samples"], 1);
+    let rows = read(&dir.path().join("data/samples.json"));
+    let turns = rows[0]["conversations"].as_array().unwrap();
+    assert_eq!((turns.len(), &turns[1]["value"]), (2, &json!("1. 300 1\n2. 300 2")));
+    let picture = dir.path().join("data").join(rows[0]["image"].as_str().unwrap());
+    assert!(fs::read(picture).unwrap() == fs::read(dir.path().join("marked/demo.png")).unwrap());
+}
+
+#[test]
+fn pictures_that_were_marked_again_are_asked_about_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let url = endpoint(|_, body| list(body));
+    let journal = dir.path().join("answers.jsonl");
+    let requests = |out: &str, order: &str| {
+        photograph(dir.path(), &["--order", order]);
+        let told = taught(dir.path(), out, &url, &["--journal", text(&journal)]);
+        printed(&told)["usage"]["requests"].clone()
+    };
+    assert_eq!(requests("a", "area-descending"), 1);
+    assert_eq!(requests("b", "area-ascending"), 1);
+    assert_eq!(requests("c", "area-descending"), 0);
+}
+
+#[test]
+fn what_is_in_the_way_is_told_before_anything_is_asked() {
+    let dir = tempfile::tempdir().unwrap();
+    photograph(dir.path(), &[]);
+    let asked = Arc::new(AtomicUsize::new(0));
+    let count = asked.clone();
+    let url = endpoint(move |_, body| {
+        count.fetch_add(1, Ordering::SeqCst);
+        list(body)
+    });
+    fs::create_dir(dir.path().join("data")).unwrap();
+    let said = complaint(&taught(dir.path(), "data", &url, &[]));
+    assert!(said.contains("data is there already: delete it or name another --out"), "{said}");
+    assert_eq!(asked.load(Ordering::SeqCst), 0);
+    fs::remove_dir(dir.path().join("data")).unwrap();
+    assert!(taught(dir.path(), "data", &url, &[]).status.success());
+    let said = complaint(&taught(dir.path(), "data", &url, &[]));
+    assert!(said.contains("data.answers.jsonl, where answers are kept"), "{said}");
+    assert_eq!(asked.load(Ordering::SeqCst), 1);
+}
+
+#[test]
+fn pictures_without_a_usable_answer_are_left_out_and_no_empty_dataset_is_written() {
+    let dir = tempfile::tempdir().unwrap();
+    photograph(dir.path(), &[]);
+    fs::write(dir.path().join("marks/broken.json"), "{}").unwrap();
+    // Nothing of use about the one picture that there is.
+    let url = endpoint(|number, body| if number < 3 { "No.".into() } else { list(body) });
+    for out in ["data", "data.parquet"] {
+        let said = match out {
+            "data" => complaint(&taught(dir.path(), out, &url, &[])),
+            _ => complaint(&taught(dir.path(), out, &endpoint(|_, _| "No.".into()), &[])),
+        };
+        assert!(said.contains("none of 2 pictures gives a sample"), "{said}");
+        assert!(!dir.path().join(out).exists());
+    }
+    let told = taught(dir.path(), "data", &url, &[]);
+    assert_eq!((&printed(&told)["samples"], &printed(&told)["failed"]), (&json!(1), &json!(1)));
+    let said = complaint(&told);
+    assert!(said.contains("broken.json: not a record of marks"), "{said}");
+    assert!(said.contains("to ask about them again, delete"), "{said}");
+    // Which is what can be done.
+    fs::remove_dir_all(dir.path().join("data")).unwrap();
+    fs::remove_file(dir.path().join("marks/broken.json")).unwrap();
+    let told = taught(dir.path(), "data", &url, &[]);
+    assert_eq!(printed(&told)["usage"]["requests"], 0);
+}
+
+#[test]
+fn options_that_would_be_passed_over_are_refused() {
+    let teacher = ["--endpoint", "http://127.0.0.1:1/v1", "--teacher", "m"];
+    for more in [
+        vec!["--order", "reading"],
+        [&teacher[..], &["--answers", "words"]].concat(),
+        [&teacher[..], &["--task", "both"]].concat(),
+        vec!["--max-tokens", "9"],
+        vec!["--yes"],
+    ] {
+        let told = quintet(build(Path::new("nowhere"), "data")).args(&more).output().unwrap();
+        assert_eq!(told.status.code(), Some(2), "{more:?}: {told:?}");
+    }
+}
+
+#[test]
 fn a_model_is_measured_on_marks() {
     let args = ["som", "eval", "--bundled", "--styles", "noto", "-n", "3", "--json"];
     let said = json(&mut quintet(args));
@@ -147,7 +287,11 @@ fn attention_becomes_a_page_and_pictures() {
     let said = json(quintet(ask).args(["--answer", "yellow", "--out", text(&out), "--top", "4"]));
     let tokens = said["tokens"].as_array().unwrap();
     assert!(tokens.iter().any(|token| token["token"].as_str().unwrap().contains("yellow")));
-    for token in tokens {
+    let asked = said["question_tokens"].as_array().unwrap();
+    assert_eq!(asked[0]["token"], "(question)");
+    let words: String = asked[1..].iter().map(|token| token["token"].as_str().unwrap()).collect();
+    assert!(words.contains("star"), "{words}");
+    for token in asked.iter().chain(tokens) {
         assert_eq!(token["patches"].as_array().unwrap().len(), 4);
         assert!(out.join(token["file"].as_str().unwrap()).is_file());
     }

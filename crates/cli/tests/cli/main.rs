@@ -6,6 +6,8 @@ mod broken;
 mod datasets;
 mod disk;
 mod endpoint;
+#[cfg(unix)]
+mod interrupt;
 mod listing;
 mod marks;
 mod ode;

@@ -180,6 +180,40 @@ fn boxes_say_their_unit() {
 }
 
 #[test]
+fn elements_of_a_page_are_marked_by_role_and_name() {
+    let dir = tempfile::tempdir().unwrap();
+    let picture = plain(dir.path(), "a.png", 200, 100);
+    let path = |name: &str| dir.path().join(name);
+    let (page, out, record) = (path("page.json"), path("m.png"), path("m.json"));
+    let file = json!({ "pictures": { "a.png": { "device_pixel_ratio": 2, "elements": [
+        { "role": "link", "name": "Home", "box": [5, 5, 30, 20] },
+        { "role": "button", "name": " Sign\n in ", "box": [5, 5, 30, 20] },
+        { "role": "textbox", "name": "", "box": { "x": 50, "y": 20, "width": 45, "height": 20.2 } },
+        { "role": "button", "name": "Hidden", "box": null },
+    ] } } });
+    fs::write(&page, file.to_string()).unwrap();
+    let source = format!("page:{}", text(&page));
+    let args = ["som", "mark", text(&picture), "--source", &source, "--out", text(&out)];
+    let Output { status, stderr, .. } =
+        quintet(args).args(["--json", text(&record)]).output().unwrap();
+    let said = String::from_utf8(stderr).unwrap();
+    assert!(status.success(), "{said}");
+    assert!(said.contains("element 0 cannot be marked: element 1 has the same box"), "{said}");
+    let record = read(&record);
+    let marks = record["marks"].as_array().unwrap().iter();
+    let marks: Vec<_> = marks.map(|m| json!([m["source"], m["name"], m["box"]])).collect();
+    let expected = [
+        json!(["page", "textbox", [100, 40, 190, 80]]),
+        json!(["page", "button \"Sign in\"", [10, 10, 70, 50]]),
+    ];
+    assert_eq!(marks, expected);
+    assert_eq!(record["skipped"][1], json!({ "what": "element 3", "reason": "it is not shown" }));
+
+    fs::write(&page, r#"{"elements": [{"role": "button"}]}"#).unwrap();
+    fails_with(&mut quintet(args), &["page.json", "element 0", "missing field `box`"]);
+}
+
+#[test]
 fn what_cannot_be_done_is_said_before_work_begins() {
     let dir = tempfile::tempdir().unwrap();
     let picture = plain(dir.path(), "a.png", 60, 40);
@@ -244,6 +278,10 @@ fn pictures_with_tags_are_found() {
     let fit = ["som", "tagged", "fit", "--bundled", "--scenes", "160", "--json", "--out"];
     let fitted = json(quintet(fit).arg(&probe));
     assert_eq!((&fitted["fitted"], &fitted["held"]["n"]), (&json!(128), &json!(32)));
+
+    let few = ["som", "tagged", "fit", "--bundled", "--scenes", "4", "--out", "unfit.safetensors"];
+    fails_with(quintet(few).current_dir(dir.path()), &["too few pictures"]);
+    assert!(!dir.path().join("unfit.safetensors").exists());
 
     let (scenes, marked) = (dir.path().join("scenes"), dir.path().join("marked"));
     succeeds(&mut quintet(["data", "scenes", "--bundled", "-n", "6", "--out", text(&scenes)]));

@@ -66,9 +66,14 @@ pub fn fails_with(command: &mut Command, parts: &[&str]) {
 
 /// The bundled model with one file changed: `None` leaves the file out.
 pub fn mini_with(dir: &Path, name: &str, content: Option<&[u8]>) -> PathBuf {
+    model_with("checkpoints/mini", dir, name, content)
+}
+
+/// The same of another model of the project.
+pub fn model_with(from: &str, dir: &Path, name: &str, content: Option<&[u8]>) -> PathBuf {
     let model = dir.join("model");
     fs::create_dir(&model).unwrap();
-    for file in fs::read_dir(root().join("checkpoints/mini")).unwrap() {
+    for file in fs::read_dir(root().join(from)).unwrap() {
         let file = file.unwrap();
         if file.file_name() != name {
             fs::copy(file.path(), model.join(file.file_name())).unwrap();

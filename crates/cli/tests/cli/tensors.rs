@@ -4,7 +4,7 @@ use std::path::Path;
 
 use quintet_weights::Weights;
 
-use crate::program::{fails_with, quintet, succeeds, text};
+use crate::program::{fails_with, json, quintet, succeeds, text};
 
 const DEMO: &str = "assets/demo.png";
 
@@ -66,6 +66,33 @@ fn logits_of_a_prompt_and_of_its_ids_are_the_same() {
     let second = logits(&given, &["--tokens", text(&file)]);
     assert_eq!(first.f32("logits").unwrap(), second.f32("logits").unwrap());
     assert!(second.info("hidden_states.0").is_none());
+}
+
+#[test]
+fn what_was_written_is_described_as_json() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("out.safetensors");
+    let picture = ["--image", DEMO, "--out", text(&out), "--json"];
+    let described = json(quintet(["features"]).args(picture));
+    assert_described(&described, &out, &["features", "projected"]);
+
+    let described = json(quintet(["logits", "--prompt", "Is there a cat?"]).args(picture));
+    assert_described(&described, &out, &["logits", "ids"]);
+    let written = Weights::open(&out).unwrap().f32("ids").unwrap();
+    let ids: Vec<f32> = serde_json::from_value(described["ids"].clone()).unwrap();
+    assert_eq!(ids, written);
+}
+
+fn assert_described(described: &serde_json::Value, out: &Path, tensors: &[&str]) {
+    assert_eq!(described["path"], text(out));
+    assert_eq!(described["model"], "mini");
+    assert_eq!(described["dtype"], "F32");
+    let file = Weights::open(out).unwrap();
+    let shapes = described["shapes"].as_object().unwrap();
+    assert_eq!(shapes.keys().collect::<Vec<_>>(), tensors);
+    for (name, described) in shapes {
+        assert_eq!(*described, serde_json::json!(shape(&file, name)), "{name}");
+    }
 }
 
 #[test]

@@ -3,6 +3,7 @@
 //! [`ChatTemplate`] renders messages as `transformers`' `apply_chat_template` does;
 //! [`encode`] tokenises the rendering, expands media placeholders and marks what is supervised.
 
+mod budget;
 mod content;
 mod encode;
 mod find;

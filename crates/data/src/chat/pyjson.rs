@@ -1,12 +1,14 @@
 //! The `tojson` filter of `transformers`: Python's `json.dumps`, without HTML escapes.
 
 use minijinja::{
-    Error, ErrorKind, Value,
+    Error, State, Value,
     value::{Kwargs, ValueKind},
 };
 
+use super::budget::{refuse, walk};
+
 /// `value | tojson(ensure_ascii=False, indent=None, separators=None, sort_keys=False)`.
-pub(super) fn tojson(value: &Value, options: Kwargs) -> Result<Value, Error> {
+pub(super) fn tojson(state: &State, value: &Value, options: Kwargs) -> Result<Value, Error> {
     let ascii: Option<bool> = options.get("ensure_ascii")?;
     let indent: Option<usize> = options.get("indent")?;
     let separators: Option<Value> = options.get("separators")?;
@@ -14,13 +16,15 @@ pub(super) fn tojson(value: &Value, options: Kwargs) -> Result<Value, Error> {
     options.assert_all_used()?;
     let (item, key) = match separators.filter(|pair| !pair.is_none()) {
         Some(pair) => {
+            walk(state, &pair)?;
             (pair.get_item_by_index(0)?.to_string(), pair.get_item_by_index(1)?.to_string())
         }
         None if indent.is_some() => (",".to_owned(), ": ".to_owned()),
         None => (", ".to_owned(), ": ".to_owned()),
     };
+    walk(state, value)?;
     let mut writer = Writer {
-        out: String::new(),
+        out: Text::default(),
         ascii: ascii.unwrap_or(false),
         indent: indent.map(|n| n.min(MAX_INDENT)),
         sort: sort.unwrap_or(false),
@@ -28,16 +32,30 @@ pub(super) fn tojson(value: &Value, options: Kwargs) -> Result<Value, Error> {
         key,
     };
     writer.value(value, 0)?;
-    Ok(Value::from_safe_string(writer.out))
+    Ok(Value::from_safe_string(writer.out.0))
 }
 
-/// Deeper nesting comes from no sane tool schema, and recursion must end.
-const MAX_DEPTH: usize = 64;
+/// More than any tool schema; escapes, indents and separators are not in the engine's budget.
+const MAX_BYTES: usize = 16 << 20;
 /// So that an untrusted `indent=10**9` allocates nothing.
 const MAX_INDENT: usize = 16;
 
+/// A text of [`MAX_BYTES`] at most.
+#[derive(Default)]
+struct Text(String);
+
+impl Text {
+    fn push(&mut self, text: &str) -> Result<(), Error> {
+        if self.0.len() + text.len() > MAX_BYTES {
+            return Err(refuse(format!("tojson: more than {MAX_BYTES} bytes")));
+        }
+        self.0.push_str(text);
+        Ok(())
+    }
+}
+
 struct Writer {
-    out: String,
+    out: Text,
     ascii: bool,
     indent: Option<usize>,
     sort: bool,
@@ -47,17 +65,14 @@ struct Writer {
 
 impl Writer {
     fn value(&mut self, value: &Value, depth: usize) -> Result<(), Error> {
-        if depth > MAX_DEPTH {
-            return Err(refuse("tojson: the value is nested too deeply"));
-        }
         match value.kind() {
-            ValueKind::None => self.out.push_str("null"),
-            ValueKind::Bool => self.out.push_str(if value.is_true() { "true" } else { "false" }),
-            ValueKind::Number => self.number(value),
-            ValueKind::String => self.string(value.as_str().unwrap_or_default()),
+            ValueKind::None => self.out.push("null")?,
+            ValueKind::Bool => self.out.push(if value.is_true() { "true" } else { "false" })?,
+            ValueKind::Number => self.number(value)?,
+            ValueKind::String => self.string(value.as_str().unwrap_or_default())?,
             ValueKind::Seq | ValueKind::Iterable => {
                 let items: Vec<Value> = value.try_iter()?.collect();
-                self.container('[', ']', items.len(), depth, |this, i| {
+                self.container("[", "]", items.len(), depth, |this, i| {
                     this.value(&items[i], depth + 1)
                 })?;
             }
@@ -66,13 +81,12 @@ impl Writer {
                 if self.sort {
                     keys.sort();
                 }
-                self.container('{', '}', keys.len(), depth, |this, i| {
+                self.container("{", "}", keys.len(), depth, |this, i| {
                     match keys[i].as_str() {
-                        Some(key) => this.string(key),
-                        None => this.string(&keys[i].to_string()),
+                        Some(key) => this.string(key)?,
+                        None => this.string(&keys[i].to_string())?,
                     }
-                    let separator = this.key.clone();
-                    this.out.push_str(&separator);
+                    this.out.push(&this.key)?;
                     this.value(&value.get_item(&keys[i])?, depth + 1)
                 })?;
             }
@@ -83,72 +97,70 @@ impl Writer {
 
     fn container(
         &mut self,
-        open: char,
-        close: char,
+        open: &str,
+        close: &str,
         len: usize,
         depth: usize,
         mut one: impl FnMut(&mut Self, usize) -> Result<(), Error>,
     ) -> Result<(), Error> {
-        self.out.push(open);
+        self.out.push(open)?;
         for i in 0..len {
             if i > 0 {
-                let separator = self.item.clone();
-                self.out.push_str(&separator);
+                self.out.push(&self.item)?;
             }
-            self.line(depth + 1);
+            self.line(depth + 1)?;
             one(self, i)?;
         }
         if len > 0 {
-            self.line(depth);
+            self.line(depth)?;
         }
-        self.out.push(close);
-        Ok(())
+        self.out.push(close)
     }
 
-    fn line(&mut self, depth: usize) {
-        if let Some(indent) = self.indent {
-            self.out.push('\n');
-            self.out.extend(std::iter::repeat_n(' ', indent * depth));
+    fn line(&mut self, depth: usize) -> Result<(), Error> {
+        match self.indent {
+            Some(indent) => self.out.push(&format!("\n{}", " ".repeat(indent * depth))),
+            None => Ok(()),
         }
     }
 
-    fn number(&mut self, value: &Value) {
+    fn number(&mut self, value: &Value) -> Result<(), Error> {
         match f64::try_from(value.clone()) {
             Ok(number) if !value.is_integer() && number.is_finite() => {
-                self.out.push_str(&python_float(number));
+                self.out.push(&python_float(number))
             }
-            Ok(number) if !value.is_integer() => self.out.push_str(if number.is_nan() {
+            Ok(number) if !value.is_integer() => self.out.push(if number.is_nan() {
                 "NaN"
             } else if number > 0.0 {
                 "Infinity"
             } else {
                 "-Infinity"
             }),
-            _ => self.out.push_str(&value.to_string()),
+            _ => self.out.push(&value.to_string()),
         }
     }
 
-    fn string(&mut self, text: &str) {
-        self.out.push('"');
+    fn string(&mut self, text: &str) -> Result<(), Error> {
+        self.out.push("\"")?;
         for c in text.chars() {
             match c {
-                '"' => self.out.push_str("\\\""),
-                '\\' => self.out.push_str("\\\\"),
-                '\n' => self.out.push_str("\\n"),
-                '\r' => self.out.push_str("\\r"),
-                '\t' => self.out.push_str("\\t"),
-                '\u{8}' => self.out.push_str("\\b"),
-                '\u{c}' => self.out.push_str("\\f"),
+                '"' => self.out.push("\\\"")?,
+                '\\' => self.out.push("\\\\")?,
+                '\n' => self.out.push("\\n")?,
+                '\r' => self.out.push("\\r")?,
+                '\t' => self.out.push("\\t")?,
+                '\u{8}' => self.out.push("\\b")?,
+                '\u{c}' => self.out.push("\\f")?,
                 c if c < ' ' || (self.ascii && c > '~') => {
                     let mut units = [0u16; 2];
                     for unit in c.encode_utf16(&mut units) {
-                        self.out.push_str(&format!("\\u{unit:04x}"));
+                        self.out.push(&format!("\\u{unit:04x}"))?;
                     }
                 }
-                c => self.out.push(c),
+                c => self.out.push(c.encode_utf8(&mut [0; 4]))?,
             }
         }
-        self.out.push('"');
+        self.out.push("\"")
     }
 }
 
@@ -166,10 +178,6 @@ fn python_float(number: f64) -> String {
     }
     let text = format!("{number}");
     if text.contains('.') { text } else { format!("{text}.0") }
-}
-
-fn refuse(reason: impl Into<std::borrow::Cow<'static, str>>) -> Error {
-    Error::new(ErrorKind::InvalidOperation, reason)
 }
 
 #[cfg(test)]

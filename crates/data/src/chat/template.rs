@@ -2,9 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use minijinja::{Environment, Error as JinjaError, ErrorKind, Value, syntax::SyntaxConfig};
+use minijinja::{
+    Environment, Error as JinjaError, ErrorKind, State, Value, escape_formatter,
+    syntax::SyntaxConfig,
+};
 
 use super::{
+    budget,
     content::{ContentForm, to_value},
     find, pyjson,
 };
@@ -15,7 +19,8 @@ use crate::{
 };
 
 /// Work and memory one rendering may use: templates come from strangers.
-/// One unit is about one instruction or 64 bytes, so this is 256 MiB at most.
+/// One unit is about one instruction or 64 bytes, so this is 256 MiB at most; what the engine does
+/// not count is paid for in [`budget`].
 const FUEL: u64 = 1 << 22;
 const NAME: &str = "chat_template";
 
@@ -179,7 +184,11 @@ fn environment() -> std::result::Result<Environment<'static>, JinjaError> {
     let syntax = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build()?;
     environment.set_syntax(syntax);
     environment.set_auto_escape_callback(|_| minijinja::AutoEscape::None);
-    environment.set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
+    environment.set_formatter(|out, state, value| {
+        budget::walk(state, value)?;
+        escape_formatter(out, state, value)
+    });
+    environment.set_unknown_method_callback(budget::method);
     environment.add_filter("tojson", pyjson::tojson);
     environment.add_test("sequence", is_sequence);
     environment.add_function("raise_exception", raise_exception);
@@ -193,16 +202,18 @@ fn is_sequence(value: &Value) -> bool {
     matches!(value.kind(), Seq | Map | String)
 }
 
-fn raise_exception(message: String) -> std::result::Result<Value, JinjaError> {
-    Err(JinjaError::new(ErrorKind::InvalidOperation, message))
+fn raise_exception(state: &State, message: &Value) -> std::result::Result<Value, JinjaError> {
+    budget::walk(state, message)?;
+    Err(budget::refuse(message.to_string()))
 }
 
-fn strftime_now(format: String) -> std::result::Result<String, JinjaError> {
+fn strftime_now(state: &State, format: &str) -> std::result::Result<String, JinjaError> {
     use std::fmt::Write;
+    // Two letters may stand for a whole date.
+    state.consume_fuel(format.len() as u64)?;
     let mut out = String::new();
-    write!(out, "{}", chrono::Local::now().format(&format)).map_err(|_| {
-        JinjaError::new(ErrorKind::InvalidOperation, format!("strftime_now: bad format {format:?}"))
-    })?;
+    write!(out, "{}", chrono::Local::now().format(format))
+        .map_err(|_| budget::refuse(format!("strftime_now: bad format {format:?}")))?;
     Ok(out)
 }
 

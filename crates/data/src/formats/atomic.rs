@@ -23,12 +23,7 @@ impl NewFile {
     /// If the disk fails.
     pub fn create(path: &Path) -> Result<Self> {
         let io = |source| Error::Io { path: path.to_owned(), source };
-        let folder = match path.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => parent,
-            _ => Path::new("."),
-        };
-        std::fs::create_dir_all(folder).map_err(io)?;
-        let file = BufWriter::new(NamedTempFile::new_in(folder).map_err(io)?);
+        let file = BufWriter::new(temporary(path).map_err(io)?);
         Ok(Self { file, path: path.to_owned() })
     }
 
@@ -63,24 +58,26 @@ pub fn write(path: &Path, fill: impl FnOnce(&mut NewFile) -> Result<()>) -> Resu
     file.publish()
 }
 
+/// A temporary file beside `path`, in a folder that is made if there is none.
+pub(crate) fn temporary(path: &Path) -> io::Result<NamedTempFile> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let folder = folder.unwrap_or(Path::new("."));
+    std::fs::create_dir_all(folder)?;
+    let mut builder = tempfile::Builder::new();
+    #[cfg(unix)]
+    {
+        // A temporary file is private by default; what it becomes should be readable as usual.
+        use std::os::unix::fs::PermissionsExt;
+        builder.permissions(std::fs::Permissions::from_mode(0o666));
+    }
+    builder.tempfile_in(folder)
+}
+
 /// Makes a finished temporary file durable and gives it its name.
 pub(crate) fn publish(file: NamedTempFile, path: &Path) -> Result<()> {
     let io = |source| Error::Io { path: path.to_owned(), source };
-    make_readable(&file).map_err(io)?;
     file.as_file().sync_all().map_err(io)?;
     file.persist(path).map_err(|e| io(e.error))?;
-    Ok(())
-}
-
-/// Temporary files are private; datasets and tokenizers are not.
-#[cfg(unix)]
-fn make_readable(file: &NamedTempFile) -> std::io::Result<()> {
-    use std::os::unix::fs::PermissionsExt;
-    file.as_file().set_permissions(std::fs::Permissions::from_mode(0o644))
-}
-
-#[cfg(not(unix))]
-fn make_readable(_: &NamedTempFile) -> std::io::Result<()> {
     Ok(())
 }
 

@@ -1,14 +1,11 @@
 //! `preprocessor_config.json`, and the `image_processor` entry of `processor_config.json`.
 
-use std::{
-    io::Write,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 use serde_json::{Map, Value};
 
-use crate::{Error, Result};
+use crate::{Error, Result, formats::atomic};
 
 const CLIP_MEAN: [f64; 3] = [0.48145466, 0.4578275, 0.40821073];
 const CLIP_STD: [f64; 3] = [0.26862954, 0.26130258, 0.27577711];
@@ -202,12 +199,9 @@ impl ImageProcessor {
     /// [`Error::Io`] if the file cannot be written.
     pub fn save(&self, dir: impl AsRef<Path>) -> Result<()> {
         let path = dir.as_ref().join("preprocessor_config.json");
-        let io = |source: std::io::Error| Error::Io { path: path.clone(), source };
-        let mut file = tempfile::NamedTempFile::new_in(dir.as_ref()).map_err(io)?;
-        serde_json::to_writer_pretty(&mut file, self).map_err(|e| io(e.into()))?;
-        file.write_all(b"\n").map_err(io)?;
-        file.persist(&path).map_err(|e| io(e.error))?;
-        Ok(())
+        let text = serde_json::to_string_pretty(self)
+            .map_err(|e| Error::Io { path: path.clone(), source: e.into() })?;
+        atomic::write_bytes(&path, format!("{text}\n").as_bytes())
     }
 
     /// Whether pictures are padded to a square first.

@@ -89,6 +89,31 @@ fn hostile_polygons_are_refused() {
 }
 
 #[test]
+fn outlines_cost_no_more_than_any_outline_does() {
+    // From one edge to the other and back: few numbers, many pixels.
+    let zigzag = |corners: usize| {
+        (0..corners).flat_map(|i| [(i % 2) as f64 * 16384.0, 0.0]).collect::<Vec<_>>()
+    };
+    let mask = |polygons: Vec<Vec<f64>>| {
+        let annotation = Annotation {
+            id: 4,
+            image_id: 1,
+            category_id: 1,
+            bbox: [0.0; 4],
+            area: 0.0,
+            iscrowd: 0,
+            segmentation: Some(Segmentation::Polygons(polygons)),
+        };
+        annotation.mask(16384, 1)
+    };
+    assert!(mask(vec![zigzag(100); 3]).is_ok());
+    for polygons in [vec![zigzag(120_000)], vec![zigzag(100); 20]] {
+        let error = mask(polygons).unwrap_err().to_string();
+        assert!(error.contains("annotation 4: segmentation: polygons whose outlines"), "{error}");
+    }
+}
+
+#[test]
 fn broken_files_name_the_entry() {
     let image = r#"{"id": 1, "file_name": "a.jpg", "width": 4, "height": 4}"#;
     let good = r#"{"id": 5, "image_id": 1, "category_id": 1, "bbox": [0, 0, 1, 1]}"#;

@@ -122,7 +122,37 @@ fn hostile_templates_end_in_an_error() {
     let deep = format!("{{{{ {}1{} | tojson }}}}", "[".repeat(100), "]".repeat(100));
     let tokenizer = Tokenizer::from_dir(golden::folder("chat").join("bytelevel")).unwrap();
     let messages = [Message::text(Role::User, "hi")];
-    for source in [endless, huge, recursive, &deep] {
+    // Small, but what prints or compares it walks 2⁴⁰ values.
+    let doubled = |name: &str| {
+        format!(
+            "{{% set {name} = [1] %}}{}",
+            format!("{{% set {name} = [{name}, {name}] %}}").repeat(40)
+        )
+    };
+    let [a, b] = ["a", "b"].map(doubled);
+    let hostile = [
+        endless.to_owned(),
+        huge.to_owned(),
+        recursive.to_owned(),
+        deep,
+        format!("{a}{{{{ a | tojson }}}}"),
+        format!("{a}{{{{ [1] | tojson(separators=[a, a]) }}}}"),
+        format!("{a}{{{{ a }}}}"),
+        format!("{a}{{{{ ''.join(a) }}}}"),
+        format!("{a}{{{{ '{{}}'.format(a) }}}}"),
+        format!("{a}{{{{ raise_exception(a) }}}}"),
+        format!("{a}{b}{{{{ [a].count(b) }}}}"),
+        "{{ ([1] * 9999999999) | tojson }}".into(),
+        "{{ ('\t' * 20000000) | tojson }}".into(),
+        "{{ range(99999) | list | tojson(separators=['x' * 100000, '']) }}".into(),
+        "{{ ('x' * 1000000).replace('', 'x' * 1000000) }}".into(),
+        "{{ ('x' * 1000000).join(range(99999)) }}".into(),
+        "{{ ('x' * 100000000).split('x') | length }}".into(),
+        "{{ '{:99999999999}'.format(1) }}".into(),
+        "{{ '{:}<99999999999}'.format(1) }}".into(),
+        "{{ strftime_now('%c' * 10000000) }}".into(),
+    ];
+    for source in &hostile {
         let rendered = ChatTemplate::new(source, "hostile")
             .and_then(|template| template.render(&messages, &tokenizer, &RenderOptions::default()));
         assert!(rendered.is_err(), "{source}");

@@ -1,6 +1,6 @@
 //! A model on this machine that answers or judges.
 
-use std::ops::ControlFlow;
+use std::{collections::BTreeMap, ops::ControlFlow};
 
 use quintet_data::sample::{Media, Message, Part, Role, Sample};
 use quintet_models::{
@@ -15,6 +15,8 @@ use crate::{Error, Result, asking};
 pub struct Local<'a> {
     /// Its name and where it computes.
     pub name: &'a str,
+    /// [Digests](crate::receipt::digests) of its files: another model of that name is another one.
+    pub files: BTreeMap<String, String>,
     /// The model.
     pub model: &'a Multimodal,
     /// What stands before it.
@@ -34,7 +36,7 @@ impl Local<'_> {
 
 impl Respondent for Local<'_> {
     fn identity(&self) -> String {
-        format!("{}, at most {} tokens", self.name, self.max_tokens)
+        format!("{} {:?}, at most {} tokens", self.name, self.files, self.max_tokens)
     }
 
     fn answer(
@@ -97,7 +99,7 @@ impl Ranking<'_> {
 
 impl Respondent for Ranking<'_> {
     fn identity(&self) -> String {
-        format!("{}, likelihood of options", self.0.name)
+        format!("{} {:?}, likelihood of options", self.0.name, self.0.files)
     }
 
     fn ranks(&self) -> bool {

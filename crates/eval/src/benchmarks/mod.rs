@@ -24,6 +24,7 @@ mod remote;
 mod seed;
 
 use std::{
+    collections::{BTreeMap, BTreeSet},
     fmt,
     path::{Path, PathBuf},
 };
@@ -102,6 +103,17 @@ pub struct Item {
     pub context: String,
 }
 
+/// The questions about the first `pictures` pictures of each group, so that no group and no pair of
+/// questions is torn.
+pub fn first(mut items: Vec<Item>, pictures: usize) -> Vec<Item> {
+    let mut seen: BTreeMap<String, BTreeSet<PathBuf>> = BTreeMap::new();
+    items.retain(|item| {
+        let group = seen.entry(item.group.clone()).or_default();
+        group.contains(&item.image) || group.len() < pictures && group.insert(item.image.clone())
+    });
+    items
+}
+
 /// Official files, questions and scores of one benchmark.
 pub trait Benchmark: Sync {
     /// Lower-case name.
@@ -151,6 +163,30 @@ pub trait Benchmark: Sync {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_first_pictures_of_each_group_keep_all_their_questions() {
+        let item = |(i, (group, image)): (usize, &(&str, &str))| Item {
+            id: i.to_string(),
+            image: image.into(),
+            group: (*group).into(),
+            prompt: String::new(),
+            question: String::new(),
+            truth: String::new(),
+            options: Vec::new(),
+            context: String::new(),
+        };
+        let asked =
+            [("a", "1"), ("a", "1"), ("a", "2"), ("a", "3"), ("b", "3"), ("b", "3"), ("a", "2")];
+        let kept = |pictures| -> Vec<String> {
+            let items = asked.iter().enumerate().map(item).collect();
+            first(items, pictures).into_iter().map(|item| item.id).collect()
+        };
+        assert_eq!(kept(1), ["0", "1", "4", "5"]);
+        assert_eq!(kept(2), ["0", "1", "2", "4", "5", "6"]);
+        assert_eq!(kept(9).len(), asked.len());
+        assert!(kept(0).is_empty());
+    }
 
     #[test]
     fn names_find_their_benchmark_and_nothing_else() {

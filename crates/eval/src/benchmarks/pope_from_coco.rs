@@ -11,7 +11,10 @@ use quintet_data::{
     formats::{atomic, coco::Coco},
     scene::tasks::Negative,
 };
-use rand::{SeedableRng, seq::SliceRandom};
+use rand::{
+    SeedableRng,
+    seq::{IndexedRandom, SliceRandom},
+};
 use rand_chacha::ChaCha8Rng;
 use serde::Serialize;
 
@@ -80,9 +83,12 @@ pub fn build(coco: &Coco, settings: &Settings) -> Result<BTreeMap<Negative, Vec<
         present.shuffle(&mut rng);
         for split in Negative::ALL {
             let lines = splits.entry(split).or_default();
-            let absent = shown.absent(objects, split, &mut rng);
-            for (there, not_there) in present.iter().zip(absent).take(half) {
-                for (name, label) in [(*there, "yes"), (not_there, "no")] {
+            let mut taken = objects.clone();
+            for there in present.iter().take(half) {
+                let absent = shown.absent(there, &taken, split, &mut rng);
+                taken.extend(absent);
+                let asked = [(Some(*there), "yes"), (absent, "no")];
+                for (name, label) in asked.into_iter().filter_map(|(n, label)| Some((n?, label))) {
                     let text = format!("Is there {} in the image?", with_article(name));
                     let question_id = lines.len() + 1;
                     lines.push(Line { question_id, image: image.to_path_buf(), text, label });
@@ -151,25 +157,29 @@ impl<'a> Shown<'a> {
         Self { pictures, frequency, together }
     }
 
-    /// Names that a picture does not show, in the order in which a split asks about them.
+    /// A name that is to be asked about after an object of the picture and is none of `taken`: any, the
+    /// one that most pictures show, or the one that most pictures show beside the object. Where none
+    /// was ever beside it, any.
     fn absent(
         &self,
-        objects: &BTreeSet<&str>,
+        object: &str,
+        taken: &BTreeSet<&str>,
         split: Negative,
         rng: &mut ChaCha8Rng,
-    ) -> Vec<&'a str> {
-        let names = self.frequency.keys().copied();
-        let mut absent: Vec<&str> = names.filter(|name| !objects.contains(name)).collect();
-        let beside = |name: &str| -> usize {
-            objects.iter().filter_map(|object| self.together.get(&(*object, name))).sum()
+    ) -> Option<&'a str> {
+        let free: Vec<&str> =
+            self.frequency.keys().copied().filter(|name| !taken.contains(name)).collect();
+        let beside = |name: &str| self.together.get(&(object, name)).copied();
+        // The first of equals, in the order of their names.
+        let most = match split {
+            Negative::Random => None,
+            Negative::Popular => free.iter().min_by_key(|name| Reverse(self.frequency.get(*name))),
+            Negative::Adversarial => free
+                .iter()
+                .filter(|name| beside(name).is_some())
+                .min_by_key(|name| Reverse(beside(name))),
         };
-        // Equals stay in the order of their names.
-        match split {
-            Negative::Random => absent.shuffle(rng),
-            Negative::Popular => absent.sort_by_key(|name| Reverse(self.frequency.get(name))),
-            Negative::Adversarial => absent.sort_by_cached_key(|name| Reverse(beside(name))),
-        }
-        absent
+        most.or_else(|| free.choose(rng)).copied()
     }
 }
 
@@ -263,6 +273,23 @@ mod tests {
             }
         }
         assert_eq!(build(&data, &settings).unwrap(), splits);
+    }
+
+    #[test]
+    fn an_adversary_is_a_companion_of_the_very_object_before_it() {
+        // Beside 0 often stands 4, beside 1 once 5; 2 and 3 have no other companion.
+        let data = coco(&[&[0, 1], &[0, 4], &[0, 4], &[1, 5], &[2, 3]]);
+        let settings = Settings { objects: 2, questions: 4, ..Settings::default() };
+        let lines = &build(&data, &settings).unwrap()[&Negative::Adversarial];
+        let of = |image: &str| -> Vec<&Line> {
+            lines.iter().filter(|line| line.image == Path::new(image)).collect()
+        };
+        for pair in of("0.png").chunks(2) {
+            let absent = if pair[0].text.contains("a0") { "an e4" } else { "a f5" };
+            assert_eq!(pair[1].text, format!("Is there {absent} in the image?"));
+        }
+        let labels: Vec<&str> = of("4.png").iter().map(|line| line.label).collect();
+        assert_eq!(labels, ["yes", "no", "yes", "no"]);
     }
 
     #[test]

@@ -28,6 +28,7 @@ use crate::{Error, Result};
 #[derive(Clone, Debug)]
 pub struct Attended {
     tokens: Vec<String>,
+    question: Range<usize>,
     answer: Range<usize>,
     grid: [usize; 2],
     /// `[t, v]`
@@ -70,9 +71,10 @@ pub fn attend(
     let first = row.supervised.iter().position(|on| *on).unwrap_or(row.ids.len());
     let answer = first..row.supervised.iter().rposition(|on| *on).map_or(first, |last| last + 1);
     let embeds = model.embed(&Batch::new(vec![row], Side::Right))?;
+    let question = span.end..answer.start.max(span.end);
     let mut mean = Mean::of(select, span);
     model.backbone().attentions(embeds, None, |layer, weights| mean.add(layer, weights));
-    Ok(Attended { tokens, answer, grid, weights: mean.finish()? })
+    Ok(Attended { tokens, question, answer, grid, weights: mean.finish()? })
 }
 
 /// The text of each id.
@@ -91,12 +93,18 @@ impl Attended {
         self.answer.clone()
     }
 
-    /// Each token of the answer with what it attends to.
+    /// The tokens between the picture and the answer: the question, and what the template puts around
+    /// it. What comes before the picture cannot attend to it.
+    pub fn question(&self) -> Range<usize> {
+        self.question.clone()
+    }
+
+    /// Each of these tokens with what it attends to.
     ///
     /// # Errors
     /// As [`map`](Self::map).
-    pub fn words(&self) -> Result<Vec<(String, AttentionMap)>> {
-        let words = self.answer().zip(self.tokens.get(self.answer()).unwrap_or_default());
+    pub fn words(&self, tokens: Range<usize>) -> Result<Vec<(String, AttentionMap)>> {
+        let words = tokens.clone().zip(self.tokens.get(tokens).unwrap_or_default());
         words.map(|(token, text)| Ok((text.clone(), self.map(token..token + 1)?))).collect()
     }
 
@@ -120,10 +128,17 @@ impl Attended {
         Ok(AttentionMap::new(self.grid, weights))
     }
 
-    /// The tokens that make up `text` in the answer, looked for from token `from` on.
+    /// The tokens that make up `text` in the answer, looked for from token `from` on. It must not be the
+    /// end of a longer number or word, as `1.` is of `11.`.
     pub fn find(&self, text: &str, from: usize) -> Option<Range<usize>> {
         let answer = from.max(self.answer.start)..self.answer.end;
-        answer.clone().find_map(|start| {
+        let torn = |start: usize| {
+            let before = self.tokens.get(start.checked_sub(1)?)?.chars().next_back()?;
+            let first = self.tokens.get(start)?.chars().next()?;
+            let same = |kind: fn(char) -> bool| kind(before) && kind(first);
+            Some(same(|c| c.is_ascii_digit()) || same(char::is_alphabetic))
+        };
+        answer.clone().filter(|start| torn(*start) != Some(true)).find_map(|start| {
             // A token may carry the space before the word.
             let mut rest = text;
             let mut read = |token: &str| {
@@ -153,4 +168,29 @@ pub fn view(processor: &Processor, sample: &Sample) -> Result<image::RgbImage> {
     let (medium, images) = picture
         .ok_or_else(|| Error::Settings("a probe needs a picture, and a model that sees".into()))?;
     Ok(images.view(media::decode(medium)?.as_ref())?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An answer of these tokens after a picture of one patch.
+    fn answered(tokens: &[&str]) -> Attended {
+        let tokens: Vec<String> = tokens.iter().map(|token| (*token).to_owned()).collect();
+        let (answer, weights) = (0..tokens.len(), vec![0.5; tokens.len()]);
+        Attended { tokens, question: 0..0, answer, grid: [1, 1], weights }
+    }
+
+    #[test]
+    fn a_tag_is_not_found_inside_another() {
+        let digits = answered(&["1", "1", ".", " dog", "\n", "1", ".", " cat"]);
+        assert_eq!(digits.find("11.", 0), Some(0..3));
+        assert_eq!(digits.find("1.", 0), Some(5..7));
+        assert_eq!(digits.find("dog", 0), Some(3..4));
+        let letters = answered(&["ca", "t", ".", " t", "."]);
+        assert_eq!(letters.find("t.", 0), Some(3..5));
+        assert_eq!(letters.find("t.", 4), None);
+        // Tokens of one id lose their space in some tokenizers.
+        assert_eq!(answered(&["tag", "2", "."]).find("2.", 0), Some(1..3));
+    }
 }

@@ -63,6 +63,16 @@ impl QuantMatrix {
         [self.rows, self.columns]
     }
 
+    /// Its size as it is stored.
+    pub fn bytes(&self) -> usize {
+        self.raw.bytes().len()
+    }
+
+    /// Whether it lies in a mapped file.
+    pub fn is_mapped(&self) -> bool {
+        self.raw.is_mapped()
+    }
+
     /// Whether its products round activations.
     pub fn rounds(&self) -> bool {
         !rows::is_half(self.raw.dtype())

@@ -144,6 +144,11 @@ impl DecoderConfig {
         self.sliding_window.filter(|_| self.sliding_layers.get(layer).is_some_and(|&on| on))
     }
 
+    /// The longest text the decoder was made to read.
+    pub fn context(&self) -> usize {
+        self.rope_scaling.context(self.max_position_embeddings)
+    }
+
     /// The longest text the decoder can read at all; rotary positions have no end.
     pub fn position_limit(&self) -> Option<usize> {
         self.is_opt().then_some(self.max_position_embeddings)

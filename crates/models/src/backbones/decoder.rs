@@ -254,6 +254,12 @@ impl Decoder {
         }
     }
 
+    /// Whether [`mean_cross_entropy`](Self::mean_cross_entropy) goes without the scores of all rows at a
+    /// time.
+    pub fn fuses_loss(&self) -> bool {
+        self.lm_head.is_bare()
+    }
+
     fn run(
         &self,
         embeds: Tensor<3>,

@@ -35,7 +35,8 @@ impl Multimodal {
     /// Rows of different lengths give what each would give alone.
     ///
     /// # Errors
-    /// If a row is empty, or longer than the backbone can read.
+    /// If a row is empty or [too long](Self::check_prompt), or the backbone has no positions for
+    /// `max_tokens` more.
     pub fn generate(
         &self,
         rows: Vec<Row>,
@@ -56,8 +57,9 @@ impl Multimodal {
             .collect();
         let batch = Batch::new(rows, Side::Left);
         let (_, prompt) = batch.size();
+        self.check_prompt(prompt)?;
         if let Some(limit) = self.text_config().position_limit()
-            && prompt + options.max_tokens > limit
+            && prompt.saturating_add(options.max_tokens) > limit
         {
             return Err(Error::Request(format!(
                 "the prompt has {prompt} tokens and {} may follow, but the backbone reads at most \
@@ -106,6 +108,22 @@ impl Multimodal {
             });
         }
         Ok(texts)
+    }
+
+    /// Refuses a prompt of more tokens than the backbone was made to read: its answer would
+    /// be worth nothing, and its mask grows with the square of them.
+    ///
+    /// # Errors
+    /// If there are more.
+    pub fn check_prompt(&self, tokens: usize) -> Result<()> {
+        let trained = self.text_config().context();
+        if tokens > trained {
+            return Err(Error::Request(format!(
+                "the prompt has {tokens} tokens, but the model reads at most {trained}; shorten it \
+                 or begin anew"
+            )));
+        }
+        Ok(())
     }
 
     /// `[b, vocab]`, of the last token of each row.

@@ -1,11 +1,11 @@
 //! Reading and writing model directories in the Hugging Face layout.
 
-use std::{collections::BTreeMap, path::Path};
+use std::path::Path;
 
 use burn::{DType, Device};
 use quintet_data::formats::atomic;
 use quintet_nn::{Checkpoint, Vars};
-use quintet_weights::{SaveDType, save_safetensors};
+use quintet_weights::SaveDType;
 use serde_json::Value;
 
 use super::{Multimodal, MultimodalConfig};
@@ -28,7 +28,8 @@ impl Multimodal {
     }
 
     /// Writes `config.json` and `model.safetensors` into a directory; tokenizer and processor
-    /// are written by [`Processor::save`](crate::Processor::save).
+    /// are written by [`Processor::save`](crate::Processor::save). Adapters are written as if they were
+    /// merged, so that the model can be loaded without them.
     ///
     /// # Errors
     /// If a file cannot be written; what was there before is then still whole.
@@ -36,12 +37,7 @@ impl Multimodal {
         let json = |error: serde_json::Error| Error::Request(error.to_string());
         std::fs::create_dir_all(dir)
             .map_err(|source| Error::Io { path: dir.to_owned(), source })?;
-        let tensors = self
-            .params()
-            .iter()
-            .map(|cell| (cell.name().to_owned(), cell.shape().to_vec(), cell.to_f32()));
-        let metadata = BTreeMap::from([("format".to_owned(), "pt".to_owned())]);
-        save_safetensors(&dir.join("model.safetensors"), tensors, dtype, &metadata)?;
+        self.params().save(&dir.join("model.safetensors"), dtype, |_| true)?;
         let config = match self.vision() {
             Some(vision) => vision.config().to_json()?,
             None => serde_json::to_value(self.text_config()).map_err(json)?,

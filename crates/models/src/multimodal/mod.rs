@@ -1,6 +1,7 @@
 //! The model that joins the voices: features are projected and spliced into the text at the
 //! placeholders, and the backbone reads the whole (survey, §2, Eq. 1–3).
 
+mod adapter;
 mod batch;
 mod config;
 mod load;

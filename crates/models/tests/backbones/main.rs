@@ -4,5 +4,6 @@ mod common;
 mod config;
 mod gguf;
 mod laws;
+mod length;
 mod lora;
 mod parity;

@@ -122,6 +122,10 @@ pub fn conversation(name: &str) -> Sample {
     }
 }
 
+pub fn same_prompts(a: &Row, b: &Row) -> bool {
+    a.ids == b.ids && a.images == b.images
+}
+
 pub fn values<const D: usize>(x: &Tensor<D>) -> Vec<f32> {
     x.clone().into_data().iter::<f32>().collect()
 }

@@ -5,12 +5,12 @@ use std::{collections::BTreeMap, fs, path::Path};
 use quintet_data::sample::{Media, Message, Part, Role, Sample};
 use quintet_models::{
     Processor,
-    multimodal::{Batch, Row, Side},
+    multimodal::{Batch, Side},
 };
 use quintet_weights::{SaveDType, save_safetensors};
 use serde_json::{Value, json};
 
-use crate::common::{Expected, Loaded, MODELS, conversation, golden, mini, values};
+use crate::common::{Expected, Loaded, MODELS, conversation, golden, mini, same_prompts, values};
 
 fn save(loaded: &Loaded, dir: &Path) {
     loaded.model.save(dir, SaveDType::F32).expect("a saved model");
@@ -19,13 +19,6 @@ fn save(loaded: &Loaded, dir: &Path) {
 
 fn read(path: &Path) -> Value {
     serde_json::from_slice(&fs::read(path).expect("a file")).expect("JSON")
-}
-
-fn same_prompts(a: &Row, b: &Row) -> bool {
-    let pixels = |row: &Row| -> Vec<_> {
-        row.images.iter().map(|(span, pixels)| (span.clone(), pixels.clone())).collect()
-    };
-    a.ids == b.ids && pixels(a) == pixels(b)
 }
 
 #[test]

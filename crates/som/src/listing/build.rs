@@ -1,6 +1,6 @@
 //! From marked pictures to a dataset on disk.
 
-use std::{iter, path::PathBuf, sync::Arc};
+use std::{iter, ops::ControlFlow, path::PathBuf, sync::Arc};
 
 use quintet_data::sample::{Media, Sample};
 use quintet_endpoint::Encoding;
@@ -51,16 +51,17 @@ pub struct Built {
 }
 
 /// Marks pictures, builds their samples and writes them; `progress` is told how many pictures are
-/// done. Pictures that cannot be read or marked are left out and reported.
+/// done and may end it. Pictures that cannot be read or marked are left out and reported.
 ///
 /// # Errors
-/// No picture gives a sample, or the output cannot be written; nothing is then left.
+/// No picture gives a sample, `progress` ends it, or the output cannot be written; nothing is then
+/// left.
 pub fn build(
     pictures: &dyn Pictures,
     builder: &Builder,
     output: &Output,
     encoding: Encoding,
-    mut progress: impl FnMut(usize),
+    mut progress: impl FnMut(usize) -> ControlFlow<()>,
 ) -> Result<Built> {
     let count = pictures.count();
     let one = |i: usize| (i, sample(pictures, builder, encoding, i));
@@ -69,7 +70,9 @@ pub fn build(
     let mut built = Built::default();
     let samples = iter::from_fn(|| {
         for (i, sample) in results.by_ref() {
-            progress(i + 1);
+            if progress(i + 1).is_break() {
+                return Some(Err(Error::Stopped));
+            }
             match sample {
                 Ok(Some(sample)) => {
                     built.samples += 1;
@@ -80,11 +83,7 @@ pub fn build(
             }
         }
         // An output without samples fails before it gets its name.
-        (built.samples == 0).then(|| {
-            let first = built.unusable.first();
-            let reason = first.map(|(title, reason)| format!("; of {title}: {reason}"));
-            Err(Error::NoSamples { count, reason: reason.unwrap_or_default() })
-        })
+        (built.samples == 0).then(|| Err(Error::no_samples(count, &built.unusable)))
     });
     output.write(samples)?;
     Ok(built)

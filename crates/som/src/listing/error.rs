@@ -61,6 +61,9 @@ pub enum Error {
         /// What is wrong with the first that cannot be used.
         reason: String,
     },
+    /// The caller ended it.
+    #[error("stopped; nothing was written")]
+    Stopped,
     /// An output that is there already.
     #[error("{path} is there already: delete it or name another folder")]
     Exists {
@@ -70,6 +73,13 @@ pub enum Error {
 }
 
 impl Error {
+    /// Of `count` pictures none gives a sample; of these it is known why.
+    pub fn no_samples(count: usize, unusable: &[(String, String)]) -> Self {
+        let first = unusable.first();
+        let reason = first.map(|(title, reason)| format!("; of {title}: {reason}"));
+        Self::NoSamples { count, reason: reason.unwrap_or_default() }
+    }
+
     /// Attaches the file name to an operating-system error.
     pub(super) fn io(path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.into();

@@ -15,6 +15,8 @@ pub struct Item {
     pub bbox: [f32; 4],
     /// Pixels of its mask.
     pub area: u32,
+    /// The box of its label, where one is drawn.
+    pub label: Option<[u32; 4]>,
     /// Its colour, where that is known.
     pub colour: Option<Colour>,
 }
@@ -63,6 +65,7 @@ impl MarkedPicture {
                 name,
                 bbox: mark.bbox.map(|edge| edge as f32),
                 area: mark.area,
+                label: mark.label,
                 colour: colour(mark.region),
             })
         });

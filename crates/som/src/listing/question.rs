@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use quintet_data::scene::tasks::Side;
+use quintet_data::scene::tasks::{DOMINANT, Side};
 use rand::{
     Rng, RngExt,
     seq::{IndexedRandom, SliceRandom},
@@ -28,14 +28,6 @@ pub struct Question {
     /// The tags or the name it is about.
     pub subject: Vec<String>,
 }
-
-/// Least distance of two centres, in shares of the picture's side, for one to be left of the
-/// other.
-const MARGIN: f32 = 0.12;
-
-/// How much one distance must outweigh the other for a direction to be the direction, and one
-/// area the other for it to be the larger.
-const DOMINANT: f32 = 1.5;
 
 /// Draws questions about one picture.
 pub(super) struct Asker<'a> {
@@ -140,10 +132,8 @@ impl Asker<'_> {
         let truth = rng.random_bool(0.5);
         let mut sides = Side::ALL;
         sides.shuffle(rng);
-        let side = sides.into_iter().find(|side| {
-            let advance = self.advance(*side, other, item);
-            if truth { advance >= MARGIN } else { advance <= -MARGIN }
-        })?;
+        let advance = |side| self.advance(side, other, item);
+        let side = sides.into_iter().find(|side| side.lies(advance) == Some(truth))?;
         let (word, real) = if truth { ("yes", side) } else { ("no", opposite(side)) };
         let sentence = format!(
             "{}, [{}] is {} [{}].",
@@ -158,15 +148,7 @@ impl Asker<'_> {
 
     fn direction(&self, rng: &mut impl Rng) -> Option<Question> {
         let (item, other) = self.pair(rng)?;
-        let advance = |side: Side| self.advance(side, other, item);
-        let side = Side::ALL.into_iter().max_by(|a, b| advance(*a).total_cmp(&advance(*b)))?;
-        let across = match side {
-            Side::Left | Side::Right => advance(Side::Above).abs(),
-            Side::Above | Side::Below => advance(Side::Left).abs(),
-        };
-        if advance(side) < MARGIN || advance(side) < DOMINANT * across {
-            return None;
-        }
+        let side = Side::clear(|side| self.advance(side, other, item))?;
         let sentence = format!("[{}] is {} [{}].", item.tag, of_side(side), other.tag);
         let terms = Terms { n: &item.tag, m: &other.tag, ..Terms::default() };
         self.word_it(Ask::Direction, terms, side.name(), sentence, rng)

@@ -115,6 +115,7 @@ mod tests {
             name: (*name).to_owned(),
             bbox: [0.0; 4],
             area: 0,
+            label: None,
             colour: None,
         };
         names.iter().enumerate().map(item).collect()

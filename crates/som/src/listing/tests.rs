@@ -12,7 +12,7 @@ use quintet_data::{
 use super::{builder::Wording, *};
 
 fn item(tag: &str, name: &str, bbox: [f32; 4], area: u32, colour: Option<Colour>) -> Item {
-    Item { tag: tag.into(), name: name.into(), bbox, area, colour }
+    Item { tag: tag.into(), name: name.into(), bbox, area, label: None, colour }
 }
 
 /// A dog at the left, a cat at the right, a second dog below in the middle, a bus above it.

@@ -74,7 +74,7 @@ pub fn write_llava(
 }
 
 /// A picture as a file, and the file's extension.
-fn encoded(medium: &Media) -> Result<(Cow<'_, [u8]>, &'static str)> {
+pub(super) fn encoded(medium: &Media) -> Result<(Cow<'_, [u8]>, &'static str)> {
     let extension = |bytes: &[u8]| {
         let format = image::guess_format(bytes).ok();
         format.and_then(|format| format.extensions_str().first().copied()).unwrap_or("bin")

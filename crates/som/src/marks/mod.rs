@@ -197,7 +197,9 @@ impl Marker {
                 .map(|(item, size)| Wanted { mask: &item.mask, inmost: item.inmost, size })
                 .collect();
             let places = match self.options.placement {
-                Placement::Som => Some(wanted.iter().map(place::som).collect()),
+                Placement::Som => {
+                    Some(wanted.iter().map(|label| place::som(label, size)).collect())
+                }
                 Placement::Free => place::free(picture, &wanted),
             };
             match places {

@@ -176,15 +176,17 @@ fn colours_given_are_used_in_turn() {
 
 #[test]
 fn som_writes_at_the_anchor_whatever_is_there() {
-    for (_, marked) in marked(Options::som()) {
+    for (case, marked) in marked(Options::som()) {
+        let shorter = case.0.width().min(case.0.height()) as f32;
+        assert_eq!(marked.marks.size, (shorter * 25.0 / 640.0).max(12.0));
+        let up = (6.0 * marked.marks.size / 25.0).round() as u32;
         for (mark, mask) in marked.marks.marks.iter().zip(&marked.masks) {
             let [x, y] = inmost(mask).halfway;
             assert_eq!(mark.point, [x, y]);
             let [left, top, right, bottom] = mark.label.unwrap();
-            assert_eq!(top, y.saturating_sub(6));
+            assert_eq!(top, y.saturating_sub(up));
             assert!(bottom > y && left < x + 2 && right + 2 > x, "{:?} {x} {y}", mark.label);
         }
-        assert_eq!(marked.marks.size, 25.0);
     }
 }
 

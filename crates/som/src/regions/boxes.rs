@@ -4,9 +4,13 @@ use std::path::{Path, PathBuf};
 
 use image::RgbImage;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
-use super::{Found, Origin, Region, Source, named::Named, pixels};
+use super::{
+    Found, Origin, Region, Source,
+    file::{self, Parsed, Pictures},
+    pixels,
+};
 use crate::{Error, Result};
 
 /// What the numbers of a box count, always from the picture's upper left corner.
@@ -34,12 +38,7 @@ pub enum Unit {
 pub struct BoxFile {
     path: PathBuf,
     unit: Unit,
-    boxes: Boxes,
-}
-
-enum Boxes {
-    OfAll(Vec<Entry>),
-    Named(Named<Vec<Entry>>),
+    boxes: Pictures<Vec<Entry>>,
 }
 
 struct Entry {
@@ -56,26 +55,15 @@ impl BoxFile {
     /// names the entry.
     pub fn load(path: impl AsRef<Path>, unit: Option<Unit>) -> Result<Self> {
         let path = path.as_ref().to_owned();
-        let text =
-            std::fs::read(&path).map_err(|source| Error::Io { path: path.clone(), source })?;
-        let parsed = serde_json::from_slice(&text)
-            .map_err(|error| format!("not JSON: {error}"))
-            .and_then(|value| parse(value, unit));
-        match parsed {
-            Ok((unit, boxes)) => Ok(Self { path, unit, boxes }),
-            Err(reason) => Err(Error::Regions { path, reason }),
-        }
+        let (unit, boxes) = file::load(&path, |value| parse(value, unit))?;
+        Ok(Self { path, unit, boxes })
     }
 }
 
 impl Source for BoxFile {
     fn regions(&self, name: &Path, image: &RgbImage) -> Result<Found> {
-        let entries = match &self.boxes {
-            Boxes::OfAll(entries) => entries,
-            Boxes::Named(named) => named
-                .find(name)
-                .map_err(|reason| Error::Regions { path: self.path.clone(), reason })?,
-        };
+        let fail = |reason| Error::Regions { path: self.path.clone(), reason };
+        let entries = self.boxes.find(name).map_err(fail)?;
         let (width, height) = image.dimensions();
         let mut found = Found::default();
         for (i, entry) in entries.iter().enumerate() {
@@ -120,13 +108,12 @@ fn whole(edges: [f64; 4]) -> bool {
     edges.iter().all(|edge| edge.fract() == 0.0)
 }
 
-type Parsed<T> = std::result::Result<T, String>;
-
-fn parse(value: Value, asked: Option<Unit>) -> Parsed<(Unit, Boxes)> {
+fn parse(value: Value, asked: Option<Unit>) -> Parsed<(Unit, Pictures<Vec<Entry>>)> {
     let unsaid = "it does not say in what its boxes count: add \"unit\": \"pixels\" or \"shares\"";
     match value {
-        Value::Array(list) => {
-            Ok((asked.ok_or_else(|| format!("{unsaid}, or give the unit"))?, of_all(list)?))
+        Value::Array(_) => {
+            let unit = asked.ok_or_else(|| format!("{unsaid}, or give the unit"))?;
+            Ok((unit, Pictures::OfAll(entries(value)?)))
         }
         Value::Object(mut file) => {
             let said = file.remove("unit").map(serde_json::from_value::<Unit>).transpose();
@@ -140,8 +127,8 @@ fn parse(value: Value, asked: Option<Unit>) -> Parsed<(Unit, Boxes)> {
                 (said, asked) => said.or(asked).ok_or(unsaid)?,
             };
             let boxes = match (file.remove("boxes"), file.remove("pictures")) {
-                (Some(Value::Array(list)), None) => of_all(list)?,
-                (None, Some(Value::Object(pictures))) => named(pictures)?,
+                (Some(list @ Value::Array(_)), None) => Pictures::OfAll(entries(list)?),
+                (None, Some(Value::Object(pictures))) => Pictures::named(pictures, entries)?,
                 _ => return Err("expected \"boxes\", a list, or \"pictures\", an object".into()),
             };
             match file.keys().next() {
@@ -153,25 +140,11 @@ fn parse(value: Value, asked: Option<Unit>) -> Parsed<(Unit, Boxes)> {
     }
 }
 
-fn of_all(list: Vec<Value>) -> Parsed<Boxes> {
-    entries(list).map(Boxes::OfAll)
-}
-
-fn named(pictures: Map<String, Value>) -> Parsed<Boxes> {
-    let read = |(name, list): (String, Value)| match list {
-        Value::Array(list) => {
-            let entries = entries(list).map_err(|reason| format!("{name}: {reason}"))?;
-            Ok((PathBuf::from(name), entries))
-        }
-        _ => Err(format!("{name}: expected a list of boxes")),
-    };
-    let entries = pictures.into_iter().map(read).collect::<Parsed<Vec<_>>>()?;
-    Ok(Boxes::Named(Named::new(entries)))
-}
-
-fn entries(list: Vec<Value>) -> Parsed<Vec<Entry>> {
-    let read = |(i, value)| entry(value).map_err(|reason| format!("box {i}: {reason}"));
-    list.into_iter().enumerate().map(read).collect()
+fn entries(list: Value) -> Parsed<Vec<Entry>> {
+    match list {
+        Value::Array(list) => file::each(list, "box", entry),
+        _ => Err("expected a list of boxes".into()),
+    }
 }
 
 /// A box as an object.

@@ -5,7 +5,9 @@
 
 mod boxes;
 mod coco;
+mod file;
 mod named;
+mod page;
 mod sam;
 mod scene;
 
@@ -17,6 +19,7 @@ use serde::{Deserialize, Serialize};
 
 pub use boxes::{BoxFile, Unit};
 pub use coco::CocoFile;
+pub use page::PageFile;
 pub use sam::Segments;
 
 use crate::Result;
@@ -42,6 +45,8 @@ pub enum Origin {
     Coco,
     /// A file of boxes.
     Boxes,
+    /// The elements of a page.
+    Page,
     /// The objects of a built scene.
     Scene,
     /// Segment Anything.

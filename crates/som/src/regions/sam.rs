@@ -20,8 +20,9 @@ impl Segments {
         Self { segmenter, options }
     }
 
-    /// How Set-of-Mark looks for objects (`task_adapter/sam/tasks/inference_sam_m2m_auto.py` of
-    /// microsoft/SoM): less stable ones too, without specks.
+    /// How Set-of-Mark looks for objects (microsoft/SoM,
+    /// `task_adapter/semantic_sam/tasks/inference_semsam_m2m_auto.py`): less stable ones than Segment
+    /// Anything by itself too, without specks.
     pub fn set_of_mark() -> Automatic {
         Automatic { min_stability: 0.92, min_region: 10, ..Automatic::default() }
     }

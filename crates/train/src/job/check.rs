@@ -1,10 +1,15 @@
 //! Pre-flight of a job: the rows that every stage trains on, and the memory that it needs.
 
-use std::{fmt, sync::atomic::AtomicBool};
+use std::{
+    collections::BTreeSet,
+    fmt,
+    sync::{Arc, atomic::AtomicBool},
+};
 
 use burn::Device;
 use quintet_data::sample::Sample;
-use quintet_models::Processor;
+use quintet_models::{Processor, multimodal::Row};
+use quintet_nn::param::ParamCell;
 use serde::Serialize;
 
 use super::{Job, data, load, select};
@@ -61,12 +66,17 @@ impl Job<'_> {
         stop: &AtomicBool,
     ) -> Result<Vec<StageReport>> {
         let recipe = self.recipe;
-        recipe.stages.iter().map(|stage| self.look_at(stage, depth, progress, stop)).collect()
+        let mut plain = BTreeSet::new();
+        let look = |stage| self.look_at(stage, &mut plain, depth, progress, stop);
+        recipe.stages.iter().map(look).collect()
     }
 
+    /// `plain` has the names of the parameters that stages before this one unpack, and gets those that
+    /// this one does.
     fn look_at(
         &mut self,
         stage: &Stage,
+        plain: &mut BTreeSet<String>,
         depth: Depth,
         progress: ProgressMode,
         stop: &AtomicBool,
@@ -82,11 +92,16 @@ impl Job<'_> {
                 datasets.push(check(source.dataset.as_ref(), &facts, limit, progress, stop));
             }
         }
-        let held = memory::rss();
+        let params = self.model.params().iter();
+        let copied = params.filter(|cell| !cell.is_mapped()).map(|cell| cell.bytes() as u64);
+        let baseline = memory::rss().unwrap_or(0).saturating_sub(copied.sum());
         drop(sources);
         let adapters = select(stage, &mut self.model, self.recipe.seed)?;
-        let memory = memory::predict(&load::load(self, stage, &datasets, held));
+        let memory = memory::predict(&load::load(self, stage, &datasets, plain, baseline));
+        let name = |cell: &Arc<ParamCell>| cell.name().to_owned();
+        plain.extend(self.model.params().trainable().map(name));
         if let Some(adapters) = adapters {
+            plain.extend(adapters.linears().iter().map(|map| name(map.weight().cell())));
             adapters.detach(self.model.params_mut());
         }
         let on_processor = *self.model.device() == Device::flex();
@@ -110,13 +125,17 @@ fn facts(
         false => processor.encode(sample),
     }
     .map_err(|error| error.to_string())?;
-    let spans = row.images.iter().map(|(span, _)| span.len());
-    Ok(RowFacts {
+    Ok(row_facts(processor, &row))
+}
+
+fn row_facts(processor: &Processor, row: &Row) -> RowFacts {
+    let placeholder = processor.tokenizer.id(&processor.options.placeholders.image);
+    RowFacts {
         tokens: row.ids.len(),
         supervised: row.supervised.iter().filter(|on| **on).count(),
-        placeholders: spans.sum(),
+        placeholders: row.ids.iter().filter(|&&id| Some(id) == placeholder).count(),
         features: row.images.len() * processor.image_tokens,
-    })
+    }
 }
 
 impl StageReport {
@@ -152,5 +171,33 @@ impl fmt::Display for StageReport {
             Some(bytes) => writeln!(f, "  {:<24} {:>12}", "free", memory::human(bytes)),
             None => Ok(()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use quintet_data::image_processor::PixelValues;
+
+    use super::*;
+    use crate::job::{ModelSpec, model::tests::TINY};
+
+    #[test]
+    fn placeholders_are_counted_where_they_stand() {
+        let spec: ModelSpec = toml::from_str(TINY).unwrap();
+        let (_, processor) = spec.build(3, &Device::flex()).unwrap();
+        let image = processor.tokenizer.id("<image>").unwrap();
+        let picture = Arc::new(PixelValues { data: Vec::new(), height: 0, width: 0 });
+        let counted = |placeholders: usize| {
+            let row = Row {
+                ids: [vec![image; placeholders], vec![image + 1; 3]].concat(),
+                images: vec![(0..processor.image_tokens, picture.clone())],
+                ..Row::default()
+            };
+            let facts = row_facts(&processor, &row);
+            (facts.placeholders, facts.features)
+        };
+        assert_eq!(counted(4), (4, 4));
+        // One of them was lost.
+        assert_eq!(counted(3), (3, 4));
     }
 }

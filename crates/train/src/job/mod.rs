@@ -1,5 +1,6 @@
 //! A whole run: from a recipe to a trained model directory.
 
+mod adapter;
 mod check;
 mod data;
 mod load;
@@ -10,7 +11,7 @@ use std::{path::Path, sync::atomic::AtomicBool};
 
 use burn::Device;
 use quintet_models::{Multimodal, Processor, multimodal::PARTS};
-use quintet_nn::{Linear, Params, Vars};
+use quintet_nn::{Adapters, Linear, Params, Vars};
 use quintet_weights::SaveDType;
 
 pub use check::{Depth, SAMPLE, StageReport};
@@ -74,7 +75,8 @@ impl<'a> Job<'a> {
         Ok(false)
     }
 
-    /// Trains all stages in order, into `out/STAGE`, and writes the model to `out/model`.
+    /// Trains all stages in order, into `out/STAGE`, and writes the model to `out/model`. A LoRA stage
+    /// also leaves its adapters, in PEFT's layout, in `out/STAGE/adapter`.
     ///
     /// A run that was interrupted goes on where it stopped. Gives `false` if it was stopped again.
     ///
@@ -82,19 +84,27 @@ impl<'a> Job<'a> {
     /// If the data cannot be read, a stage does not fit them or the model, or training fails.
     pub fn train(self, out: &Path, progress: ProgressMode, stop: &AtomicBool) -> Result<bool> {
         let Self { recipe, mut model, mut processor } = self;
-        for stage in &recipe.stages {
+        let mut adapted: Option<Adapters> = None;
+        for (number, stage) in recipe.stages.iter().enumerate() {
+            // Merged only when a stage goes on from there: merged weights take more memory than those of
+            // a half-precision file, and saving merges one at a time.
+            if let Some(adapters) = adapted.take() {
+                adapters.merge(model.params_mut());
+            }
             processor.options.max_len = stage.max_tokens;
             let dir = out.join(&stage.name);
-            let outcome = match stage.objective {
-                ObjectiveKind::Encoder => {
-                    encoder_stage(recipe, stage, &mut model, &processor, &dir, progress, stop)?
-                }
-                ObjectiveKind::Pretrain | ObjectiveKind::Sft => {
-                    language_stage(recipe, stage, &mut model, &processor, &dir, progress, stop)?
-                }
+            adapted = select(stage, &mut model, stage.seed.unwrap_or(recipe.seed))?;
+            let train = match stage.objective {
+                ObjectiveKind::Encoder => encoder_stage,
+                ObjectiveKind::Pretrain | ObjectiveKind::Sft => language_stage,
             };
-            if !outcome.finished {
+            if !train(recipe, stage, &model, &processor, &dir, progress, stop)?.finished {
                 return Ok(false);
+            }
+            if let Some(adapters) = &adapted {
+                let (whole, base) = adapter::beside(recipe, number);
+                let dir = dir.join("adapter");
+                model.save_adapter(adapters, &dir, base, &whole).map_err(job)?;
             }
         }
         let dir = out.join("model");
@@ -106,11 +116,7 @@ impl<'a> Job<'a> {
 }
 
 /// The stage's parameters: what the selection trains, less what no loss reaches.
-fn select(
-    stage: &Stage,
-    model: &mut Multimodal,
-    seed: u64,
-) -> Result<Option<quintet_nn::Adapters>> {
+fn select(stage: &Stage, model: &mut Multimodal, seed: u64) -> Result<Option<Adapters>> {
     let applied = stage.selection().apply(&stage.name, &MODEL_PARTS, model.params_mut(), seed)?;
     for cell in model.params().trainable().filter(|cell| !model.takes_part(cell.name())) {
         cell.set_trainable(false);
@@ -121,15 +127,13 @@ fn select(
 fn encoder_stage(
     recipe: &Recipe,
     stage: &Stage,
-    model: &mut Multimodal,
+    model: &Multimodal,
     processor: &Processor,
     dir: &Path,
     progress: ProgressMode,
     stop: &AtomicBool,
 ) -> Result<Outcome> {
     let seed = stage.seed.unwrap_or(recipe.seed);
-    select(stage, model, seed)?;
-    let model: &Multimodal = model;
     let unreached = |name: &str| !DenseScenes::reaches(model, name);
     let unreached: Vec<_> =
         model.params().trainable().filter(|cell| unreached(cell.name())).collect();
@@ -189,39 +193,31 @@ fn scenes<'a>(recipe: &'a Recipe, name: Option<&String>) -> Result<Scenes<'a>> {
 fn language_stage(
     recipe: &Recipe,
     stage: &Stage,
-    model: &mut Multimodal,
+    model: &Multimodal,
     processor: &Processor,
     dir: &Path,
     progress: ProgressMode,
     stop: &AtomicBool,
 ) -> Result<Outcome> {
     let seed = stage.seed.unwrap_or(recipe.seed);
-    let adapters = select(stage, model, seed)?;
     let sources = data::sources(recipe, stage).map_err(job)?;
     let samples = sources.iter().map(|source| source.dataset.len()).sum();
     let config: TrainConfig = stage.train_config(recipe, samples, progress);
     let groups: Vec<Group> = stage.optimiser_groups(&MODEL_PARTS)?;
-    let outcome = {
-        let model: &Multimodal = model;
-        let conversations = |sources, accumulate| Conversations {
-            model,
-            processor,
-            sources,
-            batch: stage.batch,
-            accumulate,
-            seed,
-        };
-        let held_out = data::held_out(recipe, stage).map_err(job)?;
-        let held_out = held_out.map(|source| conversations(vec![source], 1));
-        let mut measure = held_out
-            .as_ref()
-            .map(|held_out| |_| measure(held_out, stage.validate_batches, stage.precision));
-        let evaluate = measure.as_mut().map(|measure| measure as Evaluate);
-        let objective = conversations(sources, stage.accumulate);
-        run(&objective, model.params(), &groups, &config, dir, Control { stop, evaluate })?
+    let conversations = |sources, accumulate| Conversations {
+        model,
+        processor,
+        sources,
+        batch: stage.batch,
+        accumulate,
+        seed,
     };
-    if let (true, Some(adapters)) = (outcome.finished, adapters) {
-        adapters.merge(model.params_mut());
-    }
-    Ok(outcome)
+    let held_out = data::held_out(recipe, stage).map_err(job)?;
+    let held_out = held_out.map(|source| conversations(vec![source], 1));
+    let mut measure = held_out
+        .as_ref()
+        .map(|held_out| |_| measure(held_out, stage.validate_batches, stage.precision));
+    let evaluate = measure.as_mut().map(|measure| measure as Evaluate);
+    let objective = conversations(sources, stage.accumulate);
+    run(&objective, model.params(), &groups, &config, dir, Control { stop, evaluate })
 }

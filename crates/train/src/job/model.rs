@@ -1,9 +1,6 @@
 //! `[model]` of a recipe: an existing checkpoint, or parts to start from nothing.
 
-use std::{
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::{path::PathBuf, sync::Arc};
 
 use burn::{DType, Device};
 use quintet_data::{
@@ -13,7 +10,7 @@ use quintet_data::{
     tokenizer::{BpeOptions, Tokenizer, train_bpe},
 };
 use quintet_models::{Multimodal, Processor, multimodal::MultimodalConfig};
-use quintet_nn::Vars;
+use quintet_nn::{Vars, as_stored};
 use quintet_weights::Weights;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -83,7 +80,8 @@ impl ModelSpec {
         match self {
             Self::Checkpoint { path } => {
                 let dir: PathBuf = quintet_hub::resolve(path, &Default::default())?.path;
-                must_fit(size(&dir)?).map_err(|error| format!("{}: {error}", dir.display()))?;
+                let bytes = size(&Weights::open(&dir)?, device);
+                must_fit(bytes).map_err(|error| format!("{}: {error}", dir.display()))?;
                 let model = Multimodal::load(&dir, device, DType::F32)?;
                 let processor = Processor::load(&dir, &model)?;
                 Ok((model, processor))
@@ -108,7 +106,7 @@ impl ModelSpec {
                 config.insert("image_token_index".into(), json!(image_token));
                 let config = MultimodalConfig::from_json(&Value::Object(config))?;
                 let planned = Multimodal::new(&Vars::shapes(device), &config)?;
-                must_fit(planned.params().iter().map(|cell| cell.len()).sum())
+                must_fit(planned.params().iter().map(|cell| cell.bytes() as u64).sum())
                     .map_err(|error| format!("[model]: {error}"))?;
                 let model = Multimodal::new(&Vars::random(seed, device), &config)?;
                 if let Some(start) = start {
@@ -136,16 +134,20 @@ impl ModelSpec {
     }
 }
 
-/// Values in the parameters of a checkpoint.
-fn size(dir: &Path) -> Result<usize, BoxError> {
-    let weights = Weights::open(dir)?;
-    let shapes = weights.names().filter_map(|name| weights.info(name)).map(|info| &info.shape);
-    Ok(shapes.map(|shape| shape.iter().product::<usize>()).sum())
+/// Bytes that the parameters of a checkpoint take in a model on `device`: matrices that stay as they are
+/// stored, and the others in `f32`.
+fn size(weights: &Weights, device: &Device) -> u64 {
+    let bytes = |name: &str| {
+        let stored = weights.share(name).ok().and_then(|raw| as_stored(raw, device, DType::F32));
+        let values = || weights.info(name).map_or(0, |info| info.shape.iter().product::<usize>());
+        stored.map_or_else(|| DType::F32.size() * values(), |matrix| matrix.bytes()) as u64
+    };
+    weights.names().map(bytes).sum()
 }
 
-/// Refuses a model whose parameters alone, so many values in `f32`, are more than what is free.
-fn must_fit(values: usize) -> crate::Result<()> {
-    let load = Load { frozen: values as u64, frozen_bytes: 4, ..Load::default() };
+/// Refuses a model whose parameters alone, so many bytes, are more than what is free.
+fn must_fit(frozen_bytes: u64) -> crate::Result<()> {
+    let load = Load { frozen_bytes, ..Load::default() };
     memory::check(&memory::predict(&load), memory::available())
 }
 
@@ -172,6 +174,10 @@ impl TokenizerSpec {
 
 #[cfg(test)]
 pub(crate) mod tests {
+    use std::path::Path;
+
+    use super::*;
+
     /// The smallest new model.
     pub(crate) const TINY: &str = r#"
         vision = { model_type = "siglip_vision_model", hidden_size = 32, intermediate_size = 64, num_hidden_layers = 1, num_attention_heads = 2, image_size = 32, patch_size = 16, vision_use_head = false }
@@ -180,4 +186,19 @@ pub(crate) mod tests {
         tokenizer = { vocab_size = 600, special_tokens = [], chat_template = "{{ messages }}" }
         start = { mimetic_layers = 1, mimetic_heads = 1 }
     "#;
+
+    #[test]
+    fn a_half_precision_checkpoint_is_counted_as_it_is_held() {
+        let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../golden/llava/clip");
+        let device = Device::flex();
+        let counted = size(&Weights::open(&dir).unwrap(), &device);
+        let model = Multimodal::load(&dir, &device, DType::F32).unwrap();
+        let params = model.params();
+        assert_eq!(counted, params.iter().map(|cell| cell.bytes() as u64).sum::<u64>());
+        assert!(counted < 3 * params.count() as u64, "{counted} for {} values", params.count());
+        // What trains is held in plain numbers.
+        params.set_trainable(|_| true);
+        let bytes: usize = params.iter().map(|cell| cell.bytes()).sum();
+        assert_eq!(bytes, 4 * params.count());
+    }
 }

@@ -39,17 +39,18 @@ const MOMENTS: u64 = 2;
 const KEPT: u64 = 32 << 20;
 
 /// How a tower takes part in the backward pass.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Flow {
     /// No gradient goes through: only one block is in memory at a time.
+    #[default]
     Forward,
     /// Gradients go through, whether its own weights learn or not.
     Backward,
 }
 
 /// A stack of transformer blocks with its load.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct Transformer {
     /// Shown in the table.
     pub name: String,
@@ -69,6 +70,11 @@ pub struct Transformer {
     pub tokens: u64,
     /// Its part in the backward pass.
     pub flow: Flow,
+    /// Whether linear maps keep what they read. Those whose weights stay in half precision or quantised
+    /// have no gradient that would need it, unless an adapter does.
+    pub keeps_inputs: bool,
+    /// Values per token and block between the two factors of adapters: the sum of their ranks.
+    pub adapter_values: u64,
 }
 
 /// Everything a training step holds.
@@ -76,9 +82,8 @@ pub struct Transformer {
 pub struct Load {
     /// Values in trained parameters (held in `f32`).
     pub trainable: u64,
-    /// Values in frozen parameters.
-    pub frozen: u64,
-    /// Bytes per value of a frozen parameter.
+    /// Bytes of frozen parameters as they are held. Those in a mapped file count too: they could be
+    /// dropped and read again, but every step reads them all.
     pub frozen_bytes: u64,
     /// The towers.
     pub towers: Vec<Transformer>,
@@ -122,9 +127,11 @@ impl Transformer {
     fn block_bytes(&self, half_storage: bool) -> u64 {
         let n = self.sequences * self.tokens;
         let in_mlp = if self.gated { GATED_MLP_VALUES } else { MLP_VALUES };
-        let between = n * self.width * (NORM_VALUES + QUERY_VALUES)
+        let read = u64::from(self.keeps_inputs);
+        let between = n * self.width * (NORM_VALUES * read + QUERY_VALUES)
             + n * self.key_width * KEY_VALUE_VALUES
-            + n * self.mlp_width * in_mlp;
+            + n * self.mlp_width * (in_mlp - 1 + read)
+            + n * self.adapter_values;
         let stored = if half_storage { BF16 } else { F32 };
         F32 * n * self.width * RESIDUAL_VALUES + stored * between
     }
@@ -156,7 +163,7 @@ pub fn predict(load: &Load) -> Prediction {
         (none, 0, at_update)
     };
     Prediction {
-        weights: F32 * load.trainable + load.frozen_bytes * load.frozen,
+        weights: F32 * load.trainable + load.frozen_bytes,
         gradients: gradients_held,
         optimiser: F32 * MOMENTS * load.trainable,
         activations,
@@ -223,11 +230,12 @@ mod tests {
             sequences: 5,
             tokens: 10,
             flow,
+            keeps_inputs: true,
+            adapter_values: 0,
         };
         Load {
             trainable,
-            frozen: 100,
-            frozen_bytes: 2,
+            frozen_bytes: 200,
             towers: vec![tower],
             half_storage: false,
             logit_values: 63,
@@ -243,7 +251,7 @@ mod tests {
         let found = predict(&load(Flow::Backward, 1000));
         let block = 50 * 8 * 6 + 50 * 4 * 2 + 50 * 16 * 3;
         let expected = Prediction {
-            weights: 4 * 1000 + 2 * 100,
+            weights: 4 * 1000 + 200,
             gradients: 0,
             optimiser: 8 * 1000,
             activations: vec![("backbone".into(), 4 * 3 * block)],
@@ -259,6 +267,12 @@ mod tests {
         assert_eq!(half.activations[0].1, 3 * (4 * residual + 2 * (block - residual)));
         let forward = predict(&load(Flow::Forward, 10));
         assert_eq!(forward.activations[0].1, 4 * block);
+        let mut stored = load(Flow::Backward, 10);
+        stored.towers[0].keeps_inputs = false;
+        let unread = 50 * 8 * 2 + 50 * 16;
+        assert_eq!(predict(&stored).activations[0].1, 4 * 3 * (block - unread));
+        stored.towers[0].adapter_values = 7;
+        assert_eq!(predict(&stored).activations[0].1, 4 * 3 * (block - unread + 50 * 7));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use quintet_models::{
     Multimodal, Processor,
     multimodal::{Batch, Row, Side},
 };
-use rand::{RngExt, SeedableRng, seq::SliceRandom};
+use rand::{SeedableRng, seq::SliceRandom};
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
@@ -42,26 +42,13 @@ pub struct Source {
 }
 
 impl Conversations<'_> {
-    /// Which sample is number `index` of the run: a source by weight, then a sample of a fresh
-    /// shuffle of that source per pass.
+    /// Which sample is number `index` of the run: a source by weight, then the next sample of that
+    /// source, which shuffles them anew for each pass.
     fn pick(&self, index: u64) -> (usize, usize) {
-        let mut rng = ChaCha8Rng::seed_from_u64(self.seed);
-        rng.set_stream(index);
-        let total: f64 = self.sources.iter().map(|source| source.weight).sum();
-        let mut left = rng.random::<f64>() * total;
-        let mut chosen = 0;
-        for (i, source) in self.sources.iter().enumerate() {
-            chosen = i;
-            left -= source.weight;
-            if left <= 0.0 {
-                break;
-            }
-        }
-        let len = self.sources[chosen].dataset.len() as u64;
-        if self.sources.len() > 1 {
-            return (chosen, rng.random_range(0..len) as usize);
-        }
-        (chosen, permuted(index / len, index % len, len, self.seed))
+        let weights: Vec<f64> = self.sources.iter().map(|source| source.weight).collect();
+        let (source, number) = share(&weights, index, self.seed);
+        let len = self.sources[source].dataset.len() as u64;
+        (source, permuted(number / len, number % len, len, self.seed))
     }
 
     fn row(&self, index: u64) -> Result<Row, BoxError> {
@@ -76,11 +63,37 @@ impl Conversations<'_> {
     }
 }
 
-/// Place `at` of the shuffle of `len` samples for pass number `pass`.
+/// Samples that are shuffled as one, so that millions are no more work than thousands.
+const BLOCK: u64 = 4096;
+
+/// The source that sample number `index` comes from, and its number among those of that source. In
+/// each block a source has the same part, its share or at least one sample.
+fn share(weights: &[f64], index: u64, seed: u64) -> (usize, u64) {
+    let total: f64 = weights.iter().sum();
+    let parts =
+        weights.iter().map(|weight| ((weight / total * BLOCK as f64).round() as u64).max(1));
+    let mut parts: Vec<u64> = parts.collect();
+    // What rounding adds or leaves is too little to be seen in the largest.
+    let excess = parts.iter().sum::<u64>() as i64 - BLOCK as i64;
+    if let Some(largest) = parts.iter_mut().max() {
+        *largest = largest.saturating_add_signed(-excess);
+    }
+    let mut order: Vec<usize> = parts
+        .iter()
+        .enumerate()
+        .flat_map(|(source, part)| (0..*part).map(move |_| source))
+        .collect();
+    let mut rng = ChaCha8Rng::seed_from_u64(seed ^ 0x3177);
+    rng.set_stream(index / BLOCK);
+    order.shuffle(&mut rng);
+    let (before, rest) = order.split_at((index % BLOCK) as usize);
+    let source = rest[0];
+    let earlier = before.iter().filter(|other| **other == source).count() as u64;
+    (source, index / BLOCK * parts[source] + earlier)
+}
+
+/// Place `at` of the shuffle of `len` samples for pass number `pass`: each sample comes once.
 fn permuted(pass: u64, at: u64, len: u64, seed: u64) -> usize {
-    // A shuffle of blocks keeps this cheap for millions of rows and exact: each sample comes once
-    // per pass.
-    const BLOCK: u64 = 4096;
     let mut rng = ChaCha8Rng::seed_from_u64(seed ^ 0x5eed);
     rng.set_stream(pass);
     let mut blocks: Vec<u64> = (0..len.div_ceil(BLOCK)).collect();
@@ -126,7 +139,7 @@ impl Objective for Conversations<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::permuted;
+    use super::{BLOCK, permuted, share};
 
     #[test]
     fn a_pass_visits_each_sample_once_and_passes_differ() {
@@ -136,5 +149,24 @@ mod tests {
         let mut sorted = first;
         sorted.sort_unstable();
         assert!(sorted.into_iter().eq(0..9000));
+    }
+
+    #[test]
+    fn a_mixture_takes_the_samples_of_each_source_in_turn_by_its_share() {
+        let weights = [0.3, 0.1, 0.6, 1e-9];
+        let mut next = [0; 4];
+        for index in 0..3 * BLOCK {
+            let (source, number) = share(&weights, index, 7);
+            assert_eq!(number, next[source]);
+            next[source] += 1;
+        }
+        let shares = next.map(|count| count as f64 / (3 * BLOCK) as f64);
+        for (share, weight) in shares.into_iter().zip(weights) {
+            assert!((share - weight).abs() < 4e-4, "{share} of {weight}");
+        }
+        assert_eq!(next[3], 3);
+        let first = |seed| (0..64).map(|index| share(&weights, index, seed).0).collect::<Vec<_>>();
+        assert_ne!(first(1), first(2));
+        assert_eq!(share(&[2.0], 12_345, 1), (0, 12_345));
     }
 }

@@ -259,7 +259,7 @@ fn update_tensors(
 impl Moments {
     /// Moments where `cell` lives.
     fn new(cell: &ParamCell, m: Vec<f32>, v: Vec<f32>) -> Self {
-        let device = cell.value().device();
+        let device = cell.device();
         if device == Device::flex() {
             return Self::Host { m, v };
         }

@@ -1,13 +1,15 @@
-//! Writing, atomically.
+//! Writing.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::io::{self, BufWriter, Write};
+use std::io::{self, Write};
 use std::path::Path;
 
 use half::{bf16, f16};
 use serde_json::{Map, json};
 
 use super::METADATA_KEY;
+use crate::atomic::write_atomically;
 use crate::dtype::element_count;
 use crate::{DType, Error, Result};
 
@@ -33,6 +35,37 @@ impl SaveDType {
     }
 }
 
+/// The numbers of a tensor that is written: at hand, or [`Lazy`].
+pub trait Numbers {
+    /// Their count, where it is known before they are read.
+    fn count(&self) -> Option<usize>;
+    /// The numbers, row-major.
+    fn read(&self) -> Cow<'_, [f32]>;
+}
+
+impl<D: AsRef<[f32]>> Numbers for D {
+    fn count(&self) -> Option<usize> {
+        Some(self.as_ref().len())
+    }
+
+    fn read(&self) -> Cow<'_, [f32]> {
+        Cow::Borrowed(self.as_ref())
+    }
+}
+
+/// Numbers that are made when it is their turn to be written, so that only one tensor's are in memory.
+pub struct Lazy<F>(pub F);
+
+impl<F: Fn() -> Vec<f32>> Numbers for Lazy<F> {
+    fn count(&self) -> Option<usize> {
+        None
+    }
+
+    fn read(&self) -> Cow<'_, [f32]> {
+        Cow::Owned(self.0())
+    }
+}
+
 /// Writes `(name, shape, data)` tensors to a safetensors file. The same tensors and metadata give
 /// the same bytes, whatever their order.
 ///
@@ -51,16 +84,22 @@ pub fn save_safetensors<N, S, D>(
 where
     N: AsRef<str>,
     S: AsRef<[usize]>,
-    D: AsRef<[f32]>,
+    D: Numbers,
 {
     let mut tensors: Vec<_> = tensors.into_iter().collect();
     tensors.sort_by(|a, b| a.0.as_ref().cmp(b.0.as_ref()));
     let header = header(path, &tensors, dtype, metadata)?;
-    let data = tensors.iter().map(|(_, _, data)| data.as_ref());
     write_atomically(path, |out| {
         out.write_all(&(header.len() as u64).to_le_bytes())?;
         out.write_all(header.as_bytes())?;
-        data.clone().try_for_each(|numbers| write_numbers(out, numbers, dtype))
+        tensors.iter().try_for_each(|(name, shape, data)| {
+            let numbers = data.read();
+            if element_count(shape.as_ref()) != Some(numbers.len()) {
+                let (name, found) = (name.as_ref(), numbers.len());
+                return Err(io::Error::other(format!("tensor {name:?} has {found} elements")));
+            }
+            write_numbers(out, &numbers, dtype)
+        })
     })
     .map_err(|source| Error::Io { path: path.into(), action: "write", source })
 }
@@ -74,7 +113,7 @@ fn header<N, S, D>(
 where
     N: AsRef<str>,
     S: AsRef<[usize]>,
-    D: AsRef<[f32]>,
+    D: Numbers,
 {
     let mut header = Map::new();
     if !metadata.is_empty() {
@@ -82,17 +121,19 @@ where
     }
     let mut start = 0;
     for (name, shape, data) in tensors {
-        let (name, shape, data) = (name.as_ref(), shape.as_ref(), data.as_ref());
+        let (name, shape) = (name.as_ref(), shape.as_ref());
         let size = dtype.dtype().block_bytes();
-        if element_count(shape) != Some(data.len()) {
+        let count = element_count(shape);
+        let found = data.count().or(count);
+        let (Some(count), true) = (count, count == found) else {
             return Err(Error::Malformed {
                 path: path.into(),
                 what: format!("tensor {name:?} to be written"),
                 expected: format!("the elements of shape {shape:?}"),
-                found: format!("{} elements", data.len()),
+                found: format!("{} elements", found.unwrap_or_default()),
             });
-        }
-        let end = start + data.len() * size;
+        };
+        let end = start + count * size;
         let tensor = json!({"dtype": dtype.dtype().to_string(), "shape": shape, "data_offsets": [start, end]});
         if name == METADATA_KEY || header.insert(name.into(), tensor).is_some() {
             return Err(Error::DuplicateTensor { path: path.into(), tensor: name.into() });
@@ -122,29 +163,5 @@ fn write_numbers(out: &mut dyn Write, numbers: &[f32], dtype: SaveDType) -> io::
         }
         out.write_all(&bytes)?;
     }
-    Ok(())
-}
-
-fn write_atomically(
-    path: &Path,
-    write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
-) -> io::Result<()> {
-    let dir = path.parent().filter(|d| !d.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".quintet-").suffix(".part");
-    #[cfg(unix)]
-    {
-        // A temporary file is private by default; what it becomes should be readable as usual.
-        use std::os::unix::fs::PermissionsExt;
-        builder.permissions(std::fs::Permissions::from_mode(0o666));
-    }
-    let mut out = BufWriter::new(builder.tempfile_in(dir)?);
-    write(&mut out)?;
-    let file = out.into_inner().map_err(|e| e.into_error())?;
-    file.as_file().sync_all()?;
-    file.persist(path).map_err(|e| e.error)?;
-    // The rename itself is durable only when the directory is flushed.
-    #[cfg(unix)]
-    std::fs::File::open(dir)?.sync_all()?;
     Ok(())
 }

@@ -43,8 +43,11 @@ pub struct Args {
     sampling: SamplingArgs,
 }
 
+/// Stands before the words of the question for the mean of all of them, as in the paper's Figure 2.
+const MEAN: &str = "(question)";
+
 impl Args {
-    /// Shows what an answer looks at.
+    /// Shows what a question and its answer look at.
     pub fn run(&self) -> anyhow::Result<()> {
         let (part, picture) = pictures::open(&self.image)?;
         anyhow::ensure!(part == Part::Image, "{}: a video; a probe looks at a picture", self.image);
@@ -74,8 +77,13 @@ impl Args {
             None => None,
             Some(record) => Some(tags(record, &attended, &loaded)?),
         };
-        let words = attended.words()?;
-        let (told, page) = self.view.write(&self.question, &view, &words, &[])?;
+        let asked = attended.words(attended.question())?;
+        let whole = attended.map(attended.question())?;
+        let said = attended.words(attended.answer())?;
+        let split = 1 + asked.len();
+        let words = [vec![(MEAN.to_owned(), whole)], asked, said].concat();
+        let (mut told, page) = self.view.write(&self.question, &view, &words, &[])?;
+        let told_of_answer = told.split_off(split);
         match self.view.json {
             false => {
                 for Tag { tag, name, inside, area } in tags.into_iter().flatten() {
@@ -92,7 +100,8 @@ impl Args {
                 "answer": answer,
                 "layer": select.layer,
                 "head": select.head,
-                "tokens": told,
+                "question_tokens": told,
+                "tokens": told_of_answer,
                 "tags": tags,
                 "page": page,
             })),

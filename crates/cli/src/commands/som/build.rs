@@ -2,30 +2,29 @@
 
 use std::{
     io::{IsTerminal, Write},
-    ops::ControlFlow,
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::Arc,
 };
 
 use anyhow::Context;
 use quintet_data::scene::{SceneSpec, SpriteSet, Style};
-use quintet_endpoint::{Encoding, Endpoint, Key, Options, Prices, Usage};
+use quintet_endpoint::{Encoding, Options, Prices, Usage};
 use quintet_som::listing::{
-    Builder, CocoPictures, Format, MarkedScenes, Output, Pictures, RecordedPictures, Settings,
-    Task, Wording, build,
+    Builder, CocoPictures, Error, Format, MarkedScenes, Output, Pictures, RecordedPictures,
+    Settings, Task, Wording, build,
     teacher::{self, Mode, Seed, Step, Teacher},
 };
 use serde_json::json;
 
 use super::options::{OptionArgs, named};
-use crate::{failure::usage, interrupt::Interrupt, output, progress};
+use crate::{endpoint, failure::usage, interrupt::Interrupt, output, progress};
 
 /// Exactly one of --marked, --coco and --scenes says where pictures come from.
 #[derive(clap::Args)]
 #[command(group(clap::ArgGroup::new("pictures").required(true).args(["marked", "coco", "scenes"])))]
 pub struct Args {
     /// Pictures that `som mark` marked
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", conflicts_with = "OptionArgs")]
     marked: Option<PathBuf>,
     /// Their records (`som mark --json`) [default: the same folder]
     #[arg(long, value_name = "DIR", requires = "marked")]
@@ -56,8 +55,13 @@ pub struct Args {
     /// lines (`1. person`, `2. cat` below it) or inline (`1. person, 2. cat`)
     #[arg(long, value_parser = named::<Format>, default_value = "lines")]
     format: Format,
-    /// How questions are answered: sentences or words
-    #[arg(long, value_parser = named::<Wording>, default_value = "sentences")]
+    /// How questions are answered by rule: sentences or words
+    #[arg(
+        long,
+        value_parser = named::<Wording>,
+        default_value = "sentences",
+        conflicts_with = "endpoint"
+    )]
     answers: Wording,
     /// Most questions about a picture
     #[arg(long, value_name = "N", default_value_t = 6)]
@@ -94,26 +98,23 @@ struct TeacherArgs {
     /// task [default: OUT.answers.jsonl]
     #[arg(long, value_name = "FILE", requires = "endpoint")]
     journal: Option<PathBuf>,
+    /// Longest answer of the teacher, in tokens [default: the endpoint's]
+    #[arg(long, value_name = "N", requires = "endpoint")]
+    max_tokens: Option<u32>,
     /// What a million tokens read and a million written cost, for the estimate: 2.5,10
     #[arg(long, value_name = "READ,WRITTEN", value_delimiter = ',', requires = "endpoint")]
     prices: Vec<f64>,
     /// Pictures asked about at a time
-    #[arg(long, value_name = "N", default_value_t = 4)]
+    #[arg(long, value_name = "N", default_value_t = 4, requires = "endpoint")]
     parallel: usize,
     /// Ask without showing the estimate and waiting for a yes
-    #[arg(long)]
+    #[arg(long, requires = "endpoint")]
     yes: bool,
 }
 
 /// Builds listing data.
 pub fn run(args: &Args) -> anyhow::Result<()> {
-    let output = match args.out.extension().is_some_and(|end| end.eq_ignore_ascii_case("parquet")) {
-        true => {
-            output::check_target(&args.out)?;
-            Output::Parquet(args.out.clone())
-        }
-        false => Output::Llava(args.out.clone()),
-    };
+    let output = args.output()?;
     match &args.teacher.endpoint {
         Some(url) => args.ask_teacher(url, &output),
         None => args.by_rule(&output),
@@ -121,6 +122,25 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
 }
 
 impl Args {
+    /// Where samples go. What would be in the way is told before anything is asked or built.
+    fn output(&self) -> anyhow::Result<Output> {
+        if self.out.extension().is_some_and(|end| end.eq_ignore_ascii_case("parquet")) {
+            output::check_target(&self.out)?;
+            return Ok(Output::Parquet(self.out.clone()));
+        }
+        let journal = self.journal();
+        let kept = match self.teacher.endpoint.is_some() && journal.exists() {
+            true => format!(" with --journal {}, where answers are kept", journal.display()),
+            false => String::new(),
+        };
+        anyhow::ensure!(
+            !self.out.exists(),
+            "{} is there already: delete it or name another --out{kept}",
+            self.out.display()
+        );
+        Ok(Output::Llava(self.out.clone()))
+    }
+
     fn by_rule(&self, output: &Output) -> anyhow::Result<()> {
         let pictures = self.pictures()?;
         let settings = Settings {
@@ -131,15 +151,16 @@ impl Args {
             seed: self.seed,
         };
         let builder = Builder::new(settings, pictures.names());
+        let interrupt = Interrupt::install()?;
         let bar = progress::bar("pictures");
         bar.set_length(pictures.count() as u64);
         let built = build(pictures.as_ref(), &builder, output, Encoding::Png, |done| {
             bar.set_position(done as u64);
-        })?;
+            interrupt.flow()
+        });
         bar.finish_and_clear();
-        for (picture, reason) in &built.unusable {
-            eprintln!("error: {picture}: {reason}");
-        }
+        let built = built?;
+        tell_unusable(&built.unusable);
         let failed = built.unusable.len();
         self.tell(built.samples, failed, None)?;
         anyhow::ensure!(failed == 0, "{failed} pictures could not be used; the others were");
@@ -180,19 +201,27 @@ impl Args {
         };
         let args = &self.teacher;
         let model = args.teacher.as_deref().context("--teacher names the endpoint's model")?;
-        let key = args.key_env.as_deref().map(Key::from_env).transpose()?;
-        let endpoint = Endpoint::new(url, key, quintet_endpoint::Settings::default())?;
+        let endpoint = endpoint::open(url, args.key_env.as_deref())?;
         let examples = args.examples.as_deref().map(|path| Seed::load(path, mode)).transpose()?;
         let settings = teacher::Settings {
             threads: args.parallel,
             turns: self.turns,
-            ..teacher::Settings::new(mode, Options::new(model))
+            ..teacher::Settings::new(
+                mode,
+                Options { max_tokens: args.max_tokens, ..Options::new(model) },
+            )
         };
         let teacher = Teacher::new(&endpoint, settings, examples.unwrap_or_default());
         let recorded = self.recorded()?;
-        let pictures =
-            (0..recorded.count()).map(|i| recorded.tagged(i)).collect::<Result<Vec<_>, _>>()?;
-        let journal = args.journal.clone().unwrap_or_else(|| beside(&self.out));
+        let (mut pictures, mut failed) = (Vec::new(), Vec::new());
+        for i in 0..recorded.count() {
+            match recorded.tagged(i) {
+                Ok(picture) => pictures.push(picture),
+                Err(error) => failed.push((recorded.title(i), error.to_string())),
+            }
+        }
+        tell_unusable(&failed);
+        let journal = self.journal();
         args.confirm(&teacher.estimate(&pictures, &journal)?)?;
 
         let interrupt = Interrupt::install()?;
@@ -203,7 +232,7 @@ impl Args {
                 bar.suspend(|| eprintln!("error: {id}: {reason}"));
             }
             bar.inc(1);
-            if interrupt.requested() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            interrupt.flow()
         })?;
         bar.finish_and_clear();
         anyhow::ensure!(
@@ -212,13 +241,33 @@ impl Args {
             report.kept + report.accepted,
             journal.display()
         );
+        failed.extend(report.rejected);
         let answers = teacher.answers(&journal)?;
         let samples = pictures.iter().filter_map(|p| answers.sample(p, self.format, self.seed));
-        let written = output.write(samples.map(Ok))?;
-        let failed = report.rejected.len();
-        self.tell(written, failed, Some(&report.usage))?;
-        anyhow::ensure!(failed == 0, "{failed} pictures got no usable answer; the others did");
+        let mut samples = samples.peekable();
+        if samples.peek().is_none() {
+            return Err(Error::no_samples(recorded.count(), &failed).into());
+        }
+        let written = output.write(samples.map(|sample| match interrupt.requested() {
+            true => Err(Error::Stopped),
+            false => Ok(sample),
+        }))?;
+        self.tell(written, failed.len(), Some(&report.usage))?;
+        anyhow::ensure!(
+            failed.is_empty(),
+            "{} pictures were left out; to ask about them again, delete {} and run this again: the \
+             other answers are kept in {}",
+            failed.len(),
+            self.out.display(),
+            journal.display()
+        );
         Ok(())
+    }
+
+    /// Where the teacher's answers are kept.
+    fn journal(&self) -> PathBuf {
+        let beside = || self.out.with_added_extension("answers.jsonl");
+        self.teacher.journal.clone().unwrap_or_else(beside)
     }
 
     fn tell(&self, samples: usize, failed: usize, usage: Option<&Usage>) -> anyhow::Result<()> {
@@ -264,7 +313,9 @@ impl TeacherArgs {
     }
 }
 
-/// `out.answers.jsonl`
-fn beside(out: &Path) -> PathBuf {
-    out.with_added_extension("answers.jsonl")
+/// Tells pictures that are left out, and why.
+fn tell_unusable(pictures: &[(String, String)]) {
+    for (picture, reason) in pictures {
+        eprintln!("error: {picture}: {reason}");
+    }
 }

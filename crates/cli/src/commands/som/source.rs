@@ -4,7 +4,7 @@ use std::{path::PathBuf, str::FromStr, thread};
 
 use anyhow::Context;
 use quintet_sam::{Automatic, Segmenter};
-use quintet_som::regions::{BoxFile, CocoFile, Segments, Source, Unit};
+use quintet_som::regions::{BoxFile, CocoFile, PageFile, Segments, Source, Unit};
 
 use super::options::named;
 use crate::device::DeviceArg;
@@ -14,7 +14,9 @@ pub struct SourceArgs {
     /// Where regions come from: sam, all objects that Segment Anything finds; coco:FILE,
     /// annotations in COCO's format (masks, polygons, boxes); boxes:FILE, JSON like {"unit":
     /// "pixels", "boxes": [[x1, y1, x2, y2]]} or {"unit": "shares", "pictures": {"a.png": [{"box":
-    /// [x1, y1, x2, y2], "name": "cat"}]}}
+    /// [x1, y1, x2, y2], "name": "cat"}]}}; page:FILE, elements of a web page as Playwright tells
+    /// them, JSON like {"device_pixel_ratio": 2, "elements": [{"role": "button", "name": "Sign in",
+    /// "box": [x, y, width, height]}]}
     #[arg(long, value_name = "SOURCE", default_value = "sam")]
     source: Kind,
     /// What the numbers of boxes:FILE count, if it does not say: pixels, or shares (0 to 1) of the
@@ -47,6 +49,7 @@ enum Kind {
     Sam,
     Coco(PathBuf),
     Boxes(PathBuf),
+    Page(PathBuf),
 }
 
 impl FromStr for Kind {
@@ -57,7 +60,8 @@ impl FromStr for Kind {
             ("sam", _) => Ok(Self::Sam),
             (_, Some(("coco", file))) => Ok(Self::Coco(file.into())),
             (_, Some(("boxes", file))) => Ok(Self::Boxes(file.into())),
-            _ => Err("expected sam, coco:FILE or boxes:FILE".into()),
+            (_, Some(("page", file))) => Ok(Self::Page(file.into())),
+            _ => Err("expected sam, coco:FILE, boxes:FILE or page:FILE".into()),
         }
     }
 }
@@ -69,6 +73,7 @@ impl SourceArgs {
             Kind::Sam => Box::new(self.segments()?),
             Kind::Coco(file) => Box::new(CocoFile::load(file, self.crowds)?),
             Kind::Boxes(file) => Box::new(BoxFile::load(file, self.unit)?),
+            Kind::Page(file) => Box::new(PageFile::load(file)?),
         })
     }
 
@@ -77,7 +82,7 @@ impl SourceArgs {
     pub fn threads(&self) -> usize {
         match &self.source {
             Kind::Sam => 1,
-            Kind::Coco(_) | Kind::Boxes(_) => {
+            Kind::Coco(_) | Kind::Boxes(_) | Kind::Page(_) => {
                 thread::available_parallelism().map_or(1, usize::from)
             }
         }

@@ -114,6 +114,11 @@ const HELD: usize = 5;
 impl Fit {
     fn run(&self) -> anyhow::Result<()> {
         output::check_target(&self.out)?;
+        if self.model.adapter.is_some() {
+            return Err(failure::usage(
+                "a probe keeps its model's name: name the merged model in place of --adapter",
+            ));
+        }
         let loaded = self.model.load()?;
         let (rows, tagged) = match self.marked.is_empty() {
             true => self.scenes(&loaded)?,
@@ -132,7 +137,7 @@ impl Fit {
         };
         let ((fitted, fitted_tagged), (held, held_tagged)) = (part(false), part(true));
         let probe = TagProbe::fit(&fitted, &fitted_tagged)?;
-        let scores = probe.measure(&held, &held_tagged);
+        let scores = probe.measure(&held, &held_tagged)?;
         probe.save(&self.out, &loaded.name)?;
         if self.json {
             return output::json(
@@ -180,7 +185,7 @@ impl Find {
             output::check_target(sheet)?;
         }
         let (probe, model) = TagProbe::open(&self.probe)?;
-        let loaded = ModelArgs { model, device: self.device }.load()?;
+        let loaded = ModelArgs::named(model, self.device).load()?;
         let paths = files::pictures(&self.pictures)?;
         let mut failed = 0;
         let mut ranked = batches(paths.len(), |range| {

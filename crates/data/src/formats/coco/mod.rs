@@ -147,7 +147,7 @@ impl Annotation {
     ///
     /// # Errors
     /// The runs do not fill the picture, belong to another size, or a polygon leaves the picture
-    /// by far.
+    /// by far or is longer than any outline.
     pub fn mask(&self, width: u32, height: u32) -> Result<Option<Mask>> {
         let fail = |reason: String| Error::Sample {
             id: format!("annotation {}", self.id),
@@ -163,8 +163,9 @@ impl Annotation {
             Some(Segmentation::Rle(rle)) => rle.decode().map(Some).map_err(fail),
             Some(Segmentation::Polygons(polygons)) => {
                 let mut mask = Mask::empty(width, height).map_err(fail)?;
+                let mut left = polygon::MAX_POINTS;
                 for polygon in polygons {
-                    polygon::fill(&mut mask, polygon).map_err(fail)?;
+                    polygon::fill(&mut mask, polygon, &mut left).map_err(fail)?;
                 }
                 Ok(Some(mask))
             }

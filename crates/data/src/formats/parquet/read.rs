@@ -2,7 +2,6 @@
 
 use std::{
     fs::File,
-    panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
     sync::Mutex,
 };
@@ -20,6 +19,7 @@ use super::field;
 use crate::{
     Error, Result,
     formats::{Dataset, OpenOptions, file_name, rows},
+    quiet::quietly,
     sample::Sample,
 };
 
@@ -40,6 +40,8 @@ pub struct ParquetDataset {
     cursor: Mutex<Option<Cursor>>,
 }
 
+/// What is left to say where the library asserts what it expects of a schema and of pages.
+const BROKEN: &str = "the file breaks the rules of Parquet";
 /// Rows decoded at once; more would hold many pictures in memory.
 const BATCH: usize = 16;
 
@@ -59,7 +61,8 @@ impl ParquetDataset {
         let path = path.as_ref().to_owned();
         let fail = |reason: String| Error::Config { path: path.clone(), reason };
         let file = File::open(&path).map_err(|source| Error::Io { path: path.clone(), source })?;
-        let reader = SerializedFileReader::new(file)
+        let reader = quietly(|| SerializedFileReader::new(file))
+            .ok_or_else(|| fail(BROKEN.into()))?
             .map_err(|e| fail(format!("not a whole Parquet file: {e}")))?;
         let mut starts = vec![0usize];
         let mut total = 0usize;
@@ -114,9 +117,7 @@ impl ParquetDataset {
     }
 
     fn sample(&self, i: usize) -> std::result::Result<Sample, String> {
-        // The library asserts what it expects of a schema and of pages.
-        let row = catch_unwind(AssertUnwindSafe(|| self.row(i)))
-            .unwrap_or_else(|_| Err("the file breaks the rules of Parquet".into()))?;
+        let row = quietly(|| self.row(i)).ok_or(BROKEN)??;
         let column = |wanted: &str| {
             row.get_column_iter().find(|(name, _)| *name == wanted).map(|(_, field)| field)
         };

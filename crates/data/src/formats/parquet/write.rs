@@ -85,12 +85,7 @@ impl ParquetWriter {
     pub fn create(path: impl AsRef<Path>, options: WriteOptions) -> Result<Self> {
         let path = path.as_ref().to_owned();
         let io = |source| Error::Io { path: path.clone(), source };
-        let folder = match path.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => parent,
-            _ => Path::new("."),
-        };
-        std::fs::create_dir_all(folder).map_err(io)?;
-        let file = NamedTempFile::new_in(folder).map_err(io)?;
+        let file = atomic::temporary(&path).map_err(io)?;
         let features = KeyValue::new("huggingface".into(), features(options.several_images));
         let properties = WriterProperties::builder()
             .set_compression(Compression::SNAPPY)

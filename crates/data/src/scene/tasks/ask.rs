@@ -53,12 +53,6 @@ pub struct Asker {
     kinds: Vec<TaskKind>,
 }
 
-/// Least distance of two centres, in shares of the picture, for one to be left of the other.
-const MARGIN: f32 = 0.12;
-
-/// How much one distance must outweigh the other for a direction to be the direction.
-const DOMINANT: f32 = 1.5;
-
 /// Share of the names shown once whose number is asked for beside those of others.
 const SINGLE: f64 = 0.2;
 
@@ -243,10 +237,8 @@ impl View<'_> {
         let (object, other) = self.pair(rng)?;
         let mut sides = Side::ALL;
         sides.shuffle(rng);
-        let side = sides.into_iter().find(|side| {
-            let advance = self.advance(*side, other, object);
-            if truth { advance >= MARGIN } else { advance <= -MARGIN }
-        })?;
+        let advance = |side| self.advance(side, other, object);
+        let side = sides.into_iter().find(|side| side.lies(advance) == Some(truth))?;
         let terms = Terms { side: Some(side), ..both(object, other) };
         let answer = if truth { "yes" } else { "no" };
         let subject = vec![object.name_id, other.name_id];
@@ -255,17 +247,10 @@ impl View<'_> {
 
     fn direction(&self, rng: &mut impl Rng) -> Option<Question> {
         let (object, other) = self.pair(rng)?;
-        let advance = |side: &Side| self.advance(*side, other, object);
-        let side = Side::ALL.into_iter().max_by(|a, b| advance(a).total_cmp(&advance(b)))?;
-        let across = match side {
-            Side::Left | Side::Right => advance(&Side::Above).abs(),
-            Side::Above | Side::Below => advance(&Side::Left).abs(),
-        };
-        let clear = advance(&side) >= MARGIN && advance(&side) >= DOMINANT * across;
+        let side = Side::clear(|side| self.advance(side, other, object))?;
         let subject = vec![object.name_id, other.name_id];
         let answer = side.name().to_owned();
-        clear
-            .then(|| self.word_it(TaskKind::Direction, both(object, other), answer, subject, rng))?
+        self.word_it(TaskKind::Direction, both(object, other), answer, subject, rng)
     }
 
     fn word(&self, rng: &mut impl Rng) -> Option<Question> {

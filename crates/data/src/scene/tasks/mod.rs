@@ -9,7 +9,7 @@ mod place;
 pub use ask::{Asker, Phrasing, Question};
 pub use corpus::{corpus, spellings};
 pub use kind::{Negative, TaskKind};
-pub use place::{Side, percent, percent_text};
+pub use place::{DOMINANT, Side, percent, percent_text};
 
 use std::sync::Arc;
 

@@ -1,5 +1,12 @@
 //! Where things are, in words and numbers.
 
+/// Least distance of two centres, in shares of the picture's side, for one to be left of the other.
+const MARGIN: f32 = 0.12;
+
+/// How much one distance must outweigh the other for a direction to be the direction, and one area the
+/// other for it to be the larger.
+pub const DOMINANT: f32 = 1.5;
+
 /// A direction in the picture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Side {
@@ -25,6 +32,24 @@ impl Side {
             Side::Above => "above",
             Side::Below => "below",
         }
+    }
+
+    /// Whether something that is so far away in this direction, in shares of the picture's side, lies
+    /// there (`true`), on the opposite side (`false`), or on neither.
+    pub fn lies(self, advance: impl Fn(Self) -> f32) -> Option<bool> {
+        let advance = advance(self);
+        (advance.abs() >= MARGIN).then_some(advance > 0.0)
+    }
+
+    /// The direction of something that is so far away in each, unless two will do.
+    pub fn clear(advance: impl Fn(Self) -> f32) -> Option<Self> {
+        let side = Self::ALL.into_iter().max_by(|a, b| advance(*a).total_cmp(&advance(*b)))?;
+        let across = match side {
+            Self::Left | Self::Right => advance(Self::Above).abs(),
+            Self::Above | Self::Below => advance(Self::Left).abs(),
+        };
+        let far = advance(side);
+        (far >= MARGIN && far >= DOMINANT * across).then_some(side)
     }
 
     /// As in "the dog is left of the bus".

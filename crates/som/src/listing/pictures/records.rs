@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeSet,
+    ffi::OsString,
     fs,
     path::{Path, PathBuf},
 };
@@ -18,10 +19,11 @@ use crate::{
     marks::Marks,
 };
 
-/// Endings of marked pictures.
+/// Endings of marked pictures, where they were not kept.
 const ENDINGS: [&str; 6] = ["png", "jpg", "jpeg", "webp", "gif", "bmp"];
 
-/// Marked pictures and the records of their marks, paired by name: `a/b.png` and `a/b.json`.
+/// Marked pictures and the records of their marks, paired by name: `a/b.png` and `a/b.json`. What
+/// is wrong with one of them is told when it is asked for.
 pub struct RecordedPictures {
     entries: Vec<Entry>,
     names: Vec<String>,
@@ -30,36 +32,52 @@ pub struct RecordedPictures {
 struct Entry {
     /// Without its ending, below the folder.
     id: String,
+    /// The marked picture, without its ending.
     picture: PathBuf,
     record: PathBuf,
+}
+
+impl Entry {
+    /// The marked picture and its marks.
+    fn read(&self) -> Result<(Media, Marks)> {
+        let marks = Marks::load(&self.record)?;
+        // The record names the picture as it was before: the marked one keeps its ending, unless
+        // another was asked for, and may lie beside it.
+        let original = marks.picture.as_deref();
+        let kept = original.and_then(Path::extension).map(OsString::from);
+        let guesses =
+            ENDINGS.iter().flat_map(|end| [OsString::from(end), end.to_uppercase().into()]);
+        let original = original.and_then(|path| path.canonicalize().ok());
+        let is_marked = |place: &PathBuf| {
+            place.canonicalize().is_ok_and(|place| place.is_file() && Some(place) != original)
+        };
+        let ends = kept.into_iter().chain(guesses);
+        let picture = ends.map(|end| self.picture.with_added_extension(end)).find(is_marked);
+        let missing = || {
+            let place = self.picture.display();
+            malformed(&self.record, format!("there is no marked picture {place}.png (or .jpg, …)"))
+        };
+        Ok((Media::File(picture.ok_or_else(missing)?), marks))
+    }
 }
 
 impl RecordedPictures {
     /// Finds the records below one folder and their pictures below another, which may be the same.
     ///
     /// # Errors
-    /// There is no record, one is malformed, or a picture is missing.
+    /// There is no record.
     pub fn open(pictures: &Path, records: &Path) -> Result<Self> {
         let mut files = Vec::new();
         walk(records, &mut files)?;
         let mut names = BTreeSet::new();
         let mut entries = Vec::with_capacity(files.len());
         for record in files {
-            let marks = Marks::load(&record)?;
-            names.extend(marks.marks.into_iter().filter_map(|mark| mark.name));
+            if let Ok(marks) = Marks::load(&record) {
+                names.extend(marks.marks.into_iter().filter_map(|mark| mark.name));
+            }
             let name = record.strip_prefix(records).unwrap_or(&record).with_extension("");
-            let ends = ENDINGS.iter().flat_map(|end| [(*end).to_owned(), end.to_uppercase()]);
-            let mut places = ends.map(|end| pictures.join(&name).with_added_extension(end));
-            let picture = places.find(|place| place.is_file()).ok_or_else(|| {
-                malformed(
-                    &record,
-                    format!(
-                        "there is no marked picture {}.png (or .jpg, …)",
-                        pictures.join(&name).display()
-                    ),
-                )
-            })?;
-            entries.push(Entry { id: name.display().to_string(), picture, record });
+            let id = name.display().to_string();
+            entries.push(Entry { id, picture: pictures.join(&name), record });
         }
         if entries.is_empty() {
             return Err(malformed(
@@ -76,11 +94,8 @@ impl RecordedPictures {
     /// There is no such picture, or its record cannot be read.
     pub fn tagged(&self, i: usize) -> Result<Tagged> {
         let entry = self.entry(i)?;
-        Ok(Tagged::new(
-            entry.id.clone(),
-            Media::File(entry.picture.clone()),
-            &Marks::load(&entry.record)?,
-        ))
+        let (picture, marks) = entry.read()?;
+        Ok(Tagged::new(entry.id.clone(), picture, &marks))
     }
 
     fn entry(&self, i: usize) -> Result<&Entry> {
@@ -104,15 +119,9 @@ impl Pictures for RecordedPictures {
 
     fn marked(&self, i: usize) -> Result<MarkedPicture> {
         let entry = self.entry(i)?;
-        let marks = Marks::load(&entry.record)?;
-        MarkedPicture::new(
-            entry.id.clone(),
-            Media::File(entry.picture.clone()),
-            &marks,
-            Vec::new(),
-            |_| None,
-        )
-        .map_err(|reason| malformed(&entry.record, reason))
+        let (picture, marks) = entry.read()?;
+        MarkedPicture::new(entry.id.clone(), picture, &marks, Vec::new(), |_| None)
+            .map_err(|reason| malformed(&entry.record, reason))
     }
 
     fn names(&self) -> Vec<String> {

@@ -1,5 +1,6 @@
 use std::{
     collections::HashSet,
+    ops::ControlFlow,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -8,7 +9,7 @@ use image::RgbImage;
 use quintet_data::{
     formats::{Dataset, OpenOptions, open},
     media,
-    sample::{Message, Part, Sample},
+    sample::{Media, Message, Part, Sample},
     scene::{Scene, SceneSpec, SpriteSet, Style},
 };
 use quintet_endpoint::Encoding;
@@ -20,7 +21,7 @@ use crate::{
         Ask, Builder, Built, Error, Format, ListingScore, Output, Settings, Task, Wording, build,
         listing,
     },
-    marks::{Labels, Marker, Options},
+    marks::{Labels, Marker, Marks, Options},
     regions::{CocoFile, Source},
 };
 
@@ -29,6 +30,11 @@ fn text(message: &Message) -> &str {
         Some(Part::Text(text)) => text,
         other => panic!("{other:?}"),
     }
+}
+
+/// Progress that nobody ends.
+fn go_on(_: usize) -> ControlFlow<()> {
+    ControlFlow::Continue(())
 }
 
 fn scenes(settings: Settings, marks: Options, len: usize) -> MarkedScenes {
@@ -140,7 +146,11 @@ fn coco_becomes_marked_pictures_and_samples() {
         (Output::Llava(dir.path().join("llava")), "llava/samples.json"),
         (Output::Parquet(dir.path().join("rows.parquet")), "rows.parquet"),
     ] {
-        let built = build(&pictures, &builder, &output, Encoding::Jpeg(95), |n| done = n).unwrap();
+        let progress = |n| {
+            done = n;
+            ControlFlow::Continue(())
+        };
+        let built = build(&pictures, &builder, &output, Encoding::Jpeg(95), progress).unwrap();
         let Built { samples, bare, unusable } = built;
         assert_eq!((samples, bare, unusable.len(), done), (1, 1, 1, 3));
         assert!(
@@ -161,9 +171,21 @@ fn without_samples_there_is_no_output() {
     std::fs::remove_file(dir.path().join("a.png")).unwrap();
     let builder = Builder::new(Settings::default(), pictures.names());
     for output in [Output::Llava(dir.path().join("o")), Output::Parquet(dir.path().join("o"))] {
-        let error = build(&pictures, &builder, &output, Encoding::Png, |_| ()).unwrap_err();
+        let error = build(&pictures, &builder, &output, Encoding::Png, go_on).unwrap_err();
         assert!(matches!(error, Error::NoSamples { count: 3, .. }), "{error}");
         assert!(!dir.path().join("o").exists());
+    }
+}
+
+#[test]
+fn what_is_stopped_leaves_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = scenes(Settings::default(), Options::default(), 20);
+    for output in [Output::Llava(dir.path().join("o")), Output::Parquet(dir.path().join("o"))] {
+        let stop = |done| if done == 9 { ControlFlow::Break(()) } else { go_on(done) };
+        let stopped = build(&data, data.builder(), &output, Encoding::Png, stop);
+        assert!(matches!(stopped, Err(Error::Stopped)), "{stopped:?}");
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
     }
 }
 
@@ -200,7 +222,7 @@ fn what_was_marked_is_read_with_its_records() {
 
     let output = Output::Llava(dir.path().join("data"));
     let builder = Builder::new(Settings::default(), pictures.names());
-    let built = build(&pictures, &builder, &output, Encoding::Png, |_| ()).unwrap();
+    let built = build(&pictures, &builder, &output, Encoding::Png, go_on).unwrap();
     assert_eq!((built.samples, built.bare), (1, 1));
     // The dataset holds the picture itself, whatever becomes of the folder it came from.
     let picture = std::fs::read(dir.path().join("data/images/000000.jpg")).unwrap();
@@ -208,16 +230,48 @@ fn what_was_marked_is_read_with_its_records() {
 }
 
 #[test]
-fn records_that_do_not_fit_are_told() {
+fn a_marked_picture_is_found_by_the_ending_that_its_record_names() {
     let dir = tempfile::tempdir().unwrap();
     let out = recorded(dir.path());
-    let fails = || RecordedPictures::open(&out, &out).err().unwrap().to_string();
+    let rename = |from: &str, to: &str| std::fs::rename(out.join(from), out.join(to)).unwrap();
+    let place = || match RecordedPictures::open(&out, &out).unwrap().tagged(0).unwrap().picture {
+        Media::File(path) => path.file_name().unwrap().to_str().unwrap().to_owned(),
+        other => panic!("{other:?}"),
+    };
+    let mut marks = Marks::load(&out.join("a.json")).unwrap();
+    let mut of = |picture: PathBuf| {
+        marks.picture = Some(picture);
+        std::fs::write(out.join("a.json"), serde_json::to_string(&marks).unwrap()).unwrap();
+    };
+    rename("a.jpg", "a.Png");
+    of("photos/a.Png".into());
+    assert_eq!(place(), "a.Png");
+    // The picture as it was before lies beside it.
+    rename("a.Png", "a.webp");
+    std::fs::write(out.join("a.png"), "not marked").unwrap();
+    of(out.join("a.png"));
+    assert_eq!(place(), "a.webp");
+}
+
+#[test]
+fn records_that_do_not_fit_are_told_and_left_out() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = recorded(dir.path());
     std::fs::remove_file(out.join("deep/b.jpg")).unwrap();
-    let said = fails();
-    assert!(said.contains("b.json: there is no marked picture"), "{said}");
-    std::fs::write(out.join("a.json"), "{\"marks\": 3}").unwrap();
-    let said = fails();
-    assert!(said.contains("a.json: not a record of marks"), "{said}");
+    std::fs::write(out.join("c.json"), "{\"marks\": 3}").unwrap();
+    let pictures = RecordedPictures::open(&out, &out).unwrap();
+    let output = Output::Llava(dir.path().join("data"));
+    let builder = Builder::new(Settings::default(), pictures.names());
+    let built = build(&pictures, &builder, &output, Encoding::Png, go_on).unwrap();
+    assert_eq!((built.samples, built.unusable.len()), (1, 2));
+    for (i, title, reason) in [
+        (0, "c", "c.json: not a record of marks"),
+        (1, "deep/b", "b.json: there is no marked picture"),
+    ] {
+        let (told, why) = &built.unusable[i];
+        assert!(told == title && why.contains(reason), "{told}: {why}");
+        assert!(pictures.tagged(1 + i).unwrap_err().to_string().contains(reason));
+    }
     let empty = tempfile::tempdir().unwrap();
     let said = RecordedPictures::open(&out, empty.path()).err().unwrap().to_string();
     assert!(said.contains("there are no records"), "{said}");

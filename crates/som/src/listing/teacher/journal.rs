@@ -18,7 +18,7 @@ use super::{
         error::{Error, Result},
         format::Format,
     },
-    Mode, Tagged, answer,
+    Mode, Tagged, Teacher, answer,
 };
 
 /// What answers of a journal have in common.
@@ -33,6 +33,10 @@ pub(super) struct Head {
 pub struct Record {
     /// The picture's id.
     pub id: String,
+    /// The digest of what was asked: the answer counts for nothing else. An older journal does not
+    /// say it; its answers count for nothing.
+    #[serde(default)]
+    pub prompt: String,
     /// What the teacher wrote.
     pub answer: String,
     /// The model, as it calls itself.
@@ -43,47 +47,54 @@ pub struct Record {
     pub usage: Usage,
 }
 
-/// The answers of a journal.
-#[derive(Clone, Debug, Default)]
-pub struct Answers {
-    mode: Mode,
-    by_id: HashMap<String, Record>,
+/// The answers of a journal, for a teacher's questions.
+#[derive(Clone, Debug)]
+pub struct Answers<'a> {
+    teacher: &'a Teacher<'a>,
+    /// By the picture's id and the digest of what was asked.
+    kept: HashMap<(String, String), Record>,
 }
 
-impl Answers {
+impl<'a> Answers<'a> {
     /// Reads a journal; a missing one has no answers.
-    pub(super) fn load(path: &Path, head: &Head) -> Result<Self> {
+    pub(super) fn load(path: &Path, teacher: &'a Teacher<'a>) -> Result<Self> {
         match File::open(path) {
-            Ok(file) => Ok(read(path, &file, head)?.0),
+            Ok(file) => Ok(read(path, &file, teacher)?.0),
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
-                Ok(Self { mode: head.mode, ..Self::default() })
+                Ok(Self { teacher, kept: HashMap::new() })
             }
             Err(e) => Err(Error::io(path)(e)),
         }
     }
 
-    /// The number of pictures with an answer.
+    /// The number of answers, those to other questions too.
     pub fn len(&self) -> usize {
-        self.by_id.len()
+        self.kept.len()
     }
 
     /// Whether there is no answer.
     pub fn is_empty(&self) -> bool {
-        self.by_id.is_empty()
+        self.kept.is_empty()
     }
 
-    /// A picture's answer, if it fits the picture's marks as they are now.
+    /// The answer to what the teacher would be asked about a picture, as it and its marks are now.
     pub fn get(&self, picture: &Tagged) -> Option<&Record> {
-        let record = self.by_id.get(&picture.id)?;
-        answer::turns(self.mode, &record.answer, &picture.tags).is_ok().then_some(record)
+        Some(self.usable(picture)?.0)
+    }
+
+    /// The answer, and what it says.
+    fn usable(&self, picture: &Tagged) -> Option<(&Record, Vec<answer::Pair>)> {
+        // What cannot be read now was not asked about either.
+        let prompt = self.teacher.digest(picture).ok()?;
+        let record = self.kept.get(&(picture.id.clone(), prompt))?;
+        Some((record, answer::turns(self.teacher.mode(), &record.answer, &picture.tags).ok()?))
     }
 
     /// The sample of a picture, if it has an answer: a listing in this form behind one of the
     /// instructions, or a conversation.
     pub fn sample(&self, picture: &Tagged, format: Format, seed: u64) -> Option<Sample> {
-        let record = self.by_id.get(&picture.id)?;
-        let turns = answer::turns(self.mode, &record.answer, &picture.tags).ok()?;
-        let turns = match self.mode {
+        let (_, turns) = self.usable(picture)?;
+        let turns = match self.teacher.mode() {
             Mode::Qa => turns,
             Mode::Listing => {
                 // Tags are spelled as they are on the marks.
@@ -104,7 +115,7 @@ pub(super) struct Journal {
 
 impl Journal {
     /// Opens or begins a journal. A last line that was not written whole is taken off.
-    pub fn open(path: &Path, head: &Head) -> Result<(Self, Answers)> {
+    pub fn open<'a>(path: &Path, teacher: &'a Teacher<'a>) -> Result<(Self, Answers<'a>)> {
         let io = |source| Error::io(path)(source);
         if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
             std::fs::create_dir_all(folder).map_err(Error::io(folder))?;
@@ -122,12 +133,12 @@ impl Journal {
             }
             Err(TryLockError::Error(e)) => return Err(io(e)),
         }
-        let (answers, whole) = read(path, &file, head)?;
+        let (answers, whole) = read(path, &file, teacher)?;
         file.set_len(whole).map_err(io)?;
         file.seek(SeekFrom::End(0)).map_err(io)?;
         let mut journal = Self { path: path.to_owned(), file };
         if whole == 0 {
-            journal.write(head)?;
+            journal.write(&teacher.head())?;
         }
         Ok((journal, answers))
     }
@@ -147,9 +158,10 @@ impl Journal {
 }
 
 /// The answers, and the length of the lines that are whole.
-fn read(path: &Path, file: &File, head: &Head) -> Result<(Answers, u64)> {
+fn read<'a>(path: &Path, file: &File, teacher: &'a Teacher<'a>) -> Result<(Answers<'a>, u64)> {
     let fail = |reason| Error::Journal { path: path.to_owned(), reason };
-    let mut answers = Answers { mode: head.mode, ..Answers::default() };
+    let head = teacher.head();
+    let mut kept = HashMap::new();
     let mut reader = BufReader::new(file);
     let (mut whole, mut line) = (0, Vec::new());
     for number in 1.. {
@@ -161,21 +173,21 @@ fn read(path: &Path, file: &File, head: &Head) -> Result<(Answers, u64)> {
         if number == 1 {
             let found: Head = serde_json::from_slice(&line)
                 .map_err(|e| fail(format!("line 1 is not that of a journal: {e}")))?;
-            if found != *head {
+            if found != head {
                 let say = |head: &Head| format!("{:?} by {}", head.mode, head.model);
                 return Err(fail(format!(
                     "it holds answers of {}, and these are of {}; name another file",
                     say(&found),
-                    say(head)
+                    say(&head)
                 )));
             }
         } else {
             let record: Record = serde_json::from_slice(&line).map_err(|e| {
                 fail(format!("line {number} is not an answer: {e}; delete it to ask again"))
             })?;
-            answers.by_id.insert(record.id.clone(), record);
+            kept.insert((record.id.clone(), record.prompt.clone()), record);
         }
         whole += bytes as u64;
     }
-    Ok((answers, whole))
+    Ok((Answers { teacher, kept }, whole))
 }

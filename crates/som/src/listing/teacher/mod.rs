@@ -2,9 +2,11 @@
 //!
 //! Each picture is asked about with the examples given, and again with what is wrong where an
 //! answer is not usable. Usable ones go into a journal at once, so that a run that is stopped goes
-//! on where it was, and nothing is paid for twice.
+//! on where it was, and nothing is paid for twice. An answer counts for the very question: the
+//! picture, its tags, the instructions and the examples.
 
 mod answer;
+mod digest;
 mod journal;
 mod prompt;
 mod run;

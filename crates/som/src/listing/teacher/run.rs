@@ -8,10 +8,11 @@ use std::{
 
 use quintet_data::sample::{Message, Part, Role, Sample};
 use quintet_endpoint::{Endpoint, Usage, estimate, in_parallel};
+use serde_json::json;
 
 use super::{
     super::error::{Error, Result},
-    Answers, Record, Report, Seed, Settings, Step, Tagged, answer,
+    Answers, Mode, Record, Report, Seed, Settings, Step, Tagged, answer, digest,
     journal::{Head, Journal},
     prompt,
 };
@@ -42,16 +43,16 @@ impl<'a> Teacher<'a> {
     }
 
     /// About how many tokens a run would take: each picture that has no answer in the journal
-    /// asked about once.
+    /// asked about once. One that cannot be read will not be sent and costs nothing.
     ///
     /// # Errors
-    /// The journal is of another kind of run, or a picture's size cannot be read.
+    /// The journal is of another kind of run, or an example's size cannot be read.
     pub fn estimate<'p>(
         &self,
         pictures: impl IntoIterator<Item = &'p Tagged>,
         journal: &Path,
     ) -> Result<Usage> {
-        let answers = Answers::load(journal, &self.head())?;
+        let answers = self.answers(journal)?;
         let mut before = self.conversation(None);
         before.id = "the examples".into();
         let before = estimate(&before, &self.settings.options, 0)?;
@@ -65,8 +66,12 @@ impl<'a> Teacher<'a> {
                 messages: vec![self.question(&picture.tags)],
                 media: vec![picture.picture.clone()],
             };
-            let length = prompt::answer_tokens(self.settings.mode, picture, self.settings.turns);
-            let mut usage = estimate(&question, &self.settings.options, length)?;
+            let length = prompt::answer_tokens(self.mode(), picture, self.settings.turns);
+            let mut usage = match estimate(&question, &self.settings.options, length) {
+                Ok(usage) => usage,
+                Err(quintet_endpoint::Error::Conversation { .. }) => continue,
+                Err(error) => return Err(error.into()),
+            };
             usage.prompt_tokens += before.prompt_tokens;
             total += usage;
         }
@@ -87,7 +92,7 @@ impl<'a> Teacher<'a> {
         journal: &Path,
         mut each: impl FnMut(Step) -> ControlFlow<()> + Send,
     ) -> Result<Report> {
-        let (mut journal, answers) = Journal::open(journal, &self.head())?;
+        let (mut journal, answers) = Journal::open(journal, self)?;
         let mut report = Report::default();
         let (mut in_a_row, mut failure) = (0, None);
         let kept = AtomicUsize::new(0);
@@ -139,36 +144,59 @@ impl<'a> Teacher<'a> {
     ///
     /// # Errors
     /// It cannot be read or is of another kind of run. A missing one has no answers.
-    pub fn answers(&self, journal: &Path) -> Result<Answers> {
-        Answers::load(journal, &self.head())
+    pub fn answers(&self, journal: &Path) -> Result<Answers<'_>> {
+        Answers::load(journal, self)
     }
 
-    fn head(&self) -> Head {
-        Head { mode: self.settings.mode, model: self.settings.options.model.clone() }
+    pub(super) fn mode(&self) -> Mode {
+        self.settings.mode
+    }
+
+    pub(super) fn head(&self) -> Head {
+        Head { mode: self.mode(), model: self.settings.options.model.clone() }
+    }
+
+    /// SHA-256 of what is asked about a picture: instructions, examples, the picture, its tags.
+    ///
+    /// # Errors
+    /// The picture cannot be read.
+    pub(super) fn digest(&self, picture: &Tagged) -> Result<String> {
+        let examples = self.seeds.iter().map(|seed| json!([seed.digest, seed.tags, seed.answer]));
+        let question = prompt::question(self.mode(), &picture.tags, self.settings.turns);
+        let asked = json!([
+            prompt::system(self.mode()),
+            examples.collect::<Vec<_>>(),
+            digest::picture(&picture.picture)?,
+            question,
+        ]);
+        Ok(digest::bytes(asked.to_string().as_bytes()))
     }
 
     /// One picture, until its answer is usable or was asked for often enough.
     fn ask(&self, picture: &Tagged) -> Outcome {
-        let mut conversation = self.conversation(Some(picture));
         let mut usage = Usage::default();
+        let rejected = |reason, usage| Outcome::Rejected { id: picture.id.clone(), reason, usage };
+        let prompt = match self.digest(picture) {
+            Ok(prompt) => prompt,
+            Err(error) => return rejected(error.to_string(), usage),
+        };
+        let mut conversation = self.conversation(Some(picture));
         let mut reason = "no answer was asked for".to_owned();
         for tries in 1..=self.settings.tries {
             let reply = match self.endpoint.ask(&conversation, &self.settings.options) {
                 Ok(reply) => reply,
-                Err(error) if concerns_one(&error) => {
-                    let id = picture.id.clone();
-                    return Outcome::Rejected { id, reason: error.to_string(), usage };
-                }
+                Err(error) if concerns_one(&error) => return rejected(error.to_string(), usage),
                 Err(error) => return Outcome::Fatal(error.into()),
             };
             usage += reply.usage;
             reason = if reply.is_cut() {
-                "it was cut off at the longest length; raise max_tokens".into()
+                "it was cut off at the longest length; raise max_tokens (--max-tokens)".into()
             } else {
-                match answer::turns(self.settings.mode, &reply.text, &picture.tags) {
+                match answer::turns(self.mode(), &reply.text, &picture.tags) {
                     Ok(_) => {
                         return Outcome::Accepted(Record {
                             id: picture.id.clone(),
+                            prompt,
                             answer: reply.text,
                             model: reply.model,
                             tries,
@@ -182,16 +210,12 @@ impl<'a> Teacher<'a> {
             conversation.messages.push(Message::text(Role::User, prompt::again(&reason)));
         }
         let tries = self.settings.tries;
-        Outcome::Rejected {
-            id: picture.id.clone(),
-            reason: format!("the last of {tries} answers was not usable: {reason}"),
-            usage,
-        }
+        rejected(format!("the last of {tries} answers was not usable: {reason}"), usage)
     }
 
     /// The instructions, the examples and, if there is one, the picture asked about.
     fn conversation(&self, picture: Option<&Tagged>) -> Sample {
-        let system = prompt::system(self.settings.mode);
+        let system = prompt::system(self.mode());
         let mut sample = Sample {
             id: picture.map_or_else(String::new, |picture| picture.id.clone()),
             messages: vec![Message::text(Role::System, system)],
@@ -210,7 +234,7 @@ impl<'a> Teacher<'a> {
     }
 
     fn question(&self, tags: &[String]) -> Message {
-        let text = prompt::question(self.settings.mode, tags, self.settings.turns);
+        let text = prompt::question(self.mode(), tags, self.settings.turns);
         Message { role: Role::User, content: vec![Part::Image, Part::Text(text)] }
     }
 }

@@ -13,13 +13,15 @@ use super::{
         format::Format,
         parse,
     },
-    Mode, answer,
+    Mode, answer, digest,
 };
 
 /// A marked picture with the right answer.
 #[derive(Clone, Debug)]
 pub struct Seed {
     pub(super) picture: Media,
+    /// SHA-256 of the picture.
+    pub(super) digest: String,
     pub(super) tags: Vec<String>,
     pub(super) answer: String,
 }
@@ -74,7 +76,8 @@ impl Seed {
                 (tags, answer)
             }
         };
-        Ok(Self { picture: picture.clone(), tags, answer })
+        let digest = digest::picture(picture).map_err(|error| error.to_string())?;
+        Ok(Self { picture: picture.clone(), digest, tags, answer })
     }
 }
 

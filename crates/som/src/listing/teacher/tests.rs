@@ -19,7 +19,8 @@ use serde_json::{Value, json};
 use super::*;
 use crate::listing::{Error, Format, Result, write_llava};
 
-/// Serves status and text, one to each request; each request is kept.
+/// Serves status and text, one to each request; each request is kept. A text that ends in `…` was
+/// cut off.
 struct Server {
     base: String,
     asked: Arc<Mutex<Vec<Value>>>,
@@ -38,9 +39,10 @@ impl Server {
                 let Some(request) = read(&stream) else { continue };
                 log.lock().unwrap().push(request);
                 let (status, text) = answers.pop_front().unwrap_or((500, String::new()));
+                let finish = if text.ends_with('…') { "length" } else { "stop" };
                 let body = json!({
                     "model": "teacher-1",
-                    "choices": [{"message": {"content": text}, "finish_reason": "stop"}],
+                    "choices": [{"message": {"content": text}, "finish_reason": finish}],
                     "usage": {"prompt_tokens": 100, "completion_tokens": 10},
                 });
                 let body = body.to_string();
@@ -182,6 +184,84 @@ fn a_run_goes_on_where_it_was_stopped() {
     let mut other = picture("a");
     other.tags.push("3".into());
     assert!(answers.get(&other).is_none() && answers.sample(&other, Format::Lines, 0).is_none());
+}
+
+#[test]
+fn an_answer_counts_for_its_question_alone() {
+    let server = Server::start(&[(200, GOOD); 3]);
+    let endpoint = server.endpoint();
+    let teacher = Teacher::new(&endpoint, settings(Mode::Listing), Vec::new());
+    let dir = tempfile::tempdir().unwrap();
+    let journal = dir.path().join("journal.jsonl");
+    let ask = |teacher: &Teacher, picture: &Tagged| {
+        let due = teacher.estimate([picture], &journal).unwrap().requests;
+        let report = teacher.run([picture.clone()], &journal, |_| ControlFlow::Continue(()));
+        assert_eq!(report.unwrap().accepted as u64, due);
+        assert!(teacher.answers(&journal).unwrap().get(picture).is_some());
+        due
+    };
+    let before = picture("a");
+    // The same tags stand elsewhere.
+    let marked_again =
+        Tagged { picture: Media::Image(Arc::new(RgbImage::new(32, 31))), ..before.clone() };
+    assert_eq!(ask(&teacher, &before), 1);
+    let answers = teacher.answers(&journal).unwrap();
+    assert!(answers.sample(&marked_again, Format::Lines, 0).is_none());
+    assert_eq!([&marked_again, &before, &marked_again].map(|p| ask(&teacher, p)), [1, 0, 0]);
+
+    let shown = load(&[conversation(&[("List.", "1. a lamp")])], Mode::Listing).unwrap();
+    let shown = Teacher::new(&endpoint, settings(Mode::Listing), shown);
+    assert_eq!(
+        [ask(&shown, &before), ask(&teacher, &before), server.asked().len() as u64],
+        [1, 0, 3]
+    );
+}
+
+#[test]
+fn an_older_journal_does_not_say_what_was_asked_and_is_asked_again() {
+    let server = Server::start(&[(200, GOOD); 2]);
+    let endpoint = server.endpoint();
+    let teacher = Teacher::new(&endpoint, settings(Mode::Listing), Vec::new());
+    let dir = tempfile::tempdir().unwrap();
+    let journal = dir.path().join("journal.jsonl");
+    run(&teacher, &journal, &["a"]).0.unwrap();
+    let mut lines: Vec<Value> = fs::read_to_string(&journal)
+        .unwrap()
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    lines[1].as_object_mut().unwrap().remove("prompt").unwrap();
+    fs::write(&journal, format!("{}\n{}\n", lines[0], lines[1])).unwrap();
+    assert_eq!(teacher.estimate([&picture("a")], &journal).unwrap().requests, 1);
+    assert_eq!(run(&teacher, &journal, &["a"]).0.unwrap().accepted, 1);
+    assert_eq!(run(&teacher, &journal, &["a"]).0.unwrap().kept, 1);
+}
+
+#[test]
+fn a_picture_that_cannot_be_read_is_told_and_costs_nothing() {
+    let server = Server::start(&[(200, GOOD)]);
+    let endpoint = server.endpoint();
+    let teacher = Teacher::new(&endpoint, settings(Mode::Listing), Vec::new());
+    let dir = tempfile::tempdir().unwrap();
+    let journal = dir.path().join("journal.jsonl");
+    let broken = dir.path().join("broken.png");
+    fs::write(&broken, "no picture").unwrap();
+    let file = |id: &str, path| Tagged { picture: Media::File(path), ..picture(id) };
+    let pictures = [file("a", broken), file("b", dir.path().join("none.png")), picture("c")];
+    assert_eq!(teacher.estimate(&pictures, &journal).unwrap().requests, 1);
+    let report = teacher.run(pictures, &journal, |_| ControlFlow::Continue(())).unwrap();
+    let rejected: Vec<_> = report.rejected.iter().map(|(id, _)| id.as_str()).collect();
+    assert_eq!((report.accepted, rejected, server.asked().len()), (1, vec!["a", "b"], 1));
+}
+
+#[test]
+fn an_answer_that_was_cut_off_says_what_allows_longer_ones() {
+    let server = Server::start(&[(200, "1. a cat\n2. a d…"); 3]);
+    let endpoint = server.endpoint();
+    let teacher = Teacher::new(&endpoint, settings(Mode::Listing), Vec::new());
+    let dir = tempfile::tempdir().unwrap();
+    let (_, steps) = run(&teacher, &dir.path().join("journal.jsonl"), &["a"]);
+    assert!(steps[0].contains("raise max_tokens (--max-tokens)"), "{steps:?}");
 }
 
 #[test]

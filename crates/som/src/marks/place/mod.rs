@@ -33,10 +33,11 @@ pub(super) struct Wanted<'a> {
 }
 
 /// The label's box when its top centre is at (x + 2, y − 6), where microsoft/SoM's visualizer
-/// writes; x and y are the inmost point's.
-pub(super) fn som(wanted: &Wanted) -> [i64; 4] {
+/// writes with letters of 25 pixels; x and y are the inmost point's, `em` the letters' size.
+pub(super) fn som(wanted: &Wanted, em: f32) -> [i64; 4] {
     let [x, y] = wanted.inmost.halfway.map(i64::from);
     let [width, height] = wanted.size.map(i64::from);
-    let (left, top) = (x + 2 - width / 2, y - 6);
+    let [right, up] = [2.0, 6.0].map(|pixels| (pixels * em / 25.0).round() as i64);
+    let (left, top) = (x + right - width / 2, y - up);
     [left, top, left + width, top + height]
 }

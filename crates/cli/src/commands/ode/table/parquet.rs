@@ -1,10 +1,6 @@
 //! Reading Parquet.
 
-use std::{
-    fs::File,
-    panic::{self, AssertUnwindSafe},
-    path::Path,
-};
+use std::{fs::File, path::Path};
 
 use anyhow::{Context, anyhow, bail, ensure};
 use parquet::{
@@ -12,6 +8,7 @@ use parquet::{
     record::Field,
     schema::types::Type,
 };
+use quintet_data::quiet::quietly;
 
 use super::read::{Numbers, positions};
 
@@ -92,9 +89,5 @@ fn value(field: &Field) -> Option<f64> {
 
 /// The library asserts what it expects of schemas and pages; that a file is broken is no panic of ours.
 fn careful<T>(path: &Path, work: impl FnOnce() -> anyhow::Result<T>) -> anyhow::Result<T> {
-    let hook = panic::take_hook();
-    panic::set_hook(Box::new(|_| {}));
-    let done = panic::catch_unwind(AssertUnwindSafe(work));
-    panic::set_hook(hook);
-    done.unwrap_or_else(|_| Err(anyhow!("{}: breaks the rules of Parquet", path.display())))
+    quietly(work).unwrap_or_else(|| Err(anyhow!("{}: breaks the rules of Parquet", path.display())))
 }
