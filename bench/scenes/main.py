@@ -12,4 +12,5 @@ for which in sys.argv[1:] or ["bundled"]:
     scenes = Contestant(OURS / "scenes", which, COUNT)
     scenes.run()
     seconds = [scenes.run()["seconds"] for _ in range(PAIRS)]
+    scenes.end()
     report_alone(f"scenes/{which}-160", seconds, f"s for {COUNT} scenes")

@@ -20,7 +20,8 @@ pub struct MeasureArgs {
     #[command(flatten)]
     model: ModelArgs,
     /// Drawing styles of the objects, separated by commas: noto, noto-v1, fluent, twemoji,
-    /// openmoji, fluent-shaded, emojione, emojione-v1, fxemoji
+    /// openmoji, fluent-shaded, emojione, emojione-v1, fxemoji, and tuxpaint where Debian's
+    /// tuxpaint-stamps-default is installed
     #[arg(long, value_delimiter = ',', default_value = "twemoji")]
     pub styles: Vec<Style>,
     /// Seed of scenes and questions

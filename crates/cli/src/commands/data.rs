@@ -60,7 +60,8 @@ struct Scenes {
     #[arg(long, short)]
     n: usize,
     /// Drawing styles of the objects, separated by commas: noto, noto-v1, fluent, twemoji,
-    /// openmoji, fluent-shaded, emojione, emojione-v1, fxemoji
+    /// openmoji, fluent-shaded, emojione, emojione-v1, fxemoji, and tuxpaint where Debian's
+    /// tuxpaint-stamps-default is installed
     #[arg(long, value_delimiter = ',', default_value = "noto,noto-v1,fluent,openmoji")]
     styles: Vec<Style>,
     /// To train on (disturbed pictures, varied questions) or to measure on (clean, canonical)

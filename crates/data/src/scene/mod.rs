@@ -10,6 +10,7 @@ mod build;
 mod bundled;
 mod colour;
 mod crop;
+mod cutouts;
 mod dataset;
 mod export;
 mod names;

@@ -82,8 +82,12 @@ pub(super) fn rasterise(name: &str, svg: &str) -> Result<Tile> {
     let (left, top) = ((x1 as f32 - 1.0) * zoom, (y1 as f32 - 1.0) * zoom);
     let second =
         render(&tree, (w * zoom).ceil() as u32, (h * zoom).ceil() as u32, scale, -left, -top);
-    let bounds = second.bounds(FAINT).ok_or_else(empty)?;
-    Ok(crop(&second, bounds))
+    trimmed(&second).ok_or_else(empty)
+}
+
+/// The part of a drawing within its outline; `None` if it shows nothing.
+pub(super) fn trimmed(tile: &Tile) -> Option<Tile> {
+    Some(crop(tile, tile.bounds(FAINT)?))
 }
 
 fn render(tree: &Tree, width: u32, height: u32, scale: f32, dx: f32, dy: f32) -> Tile {

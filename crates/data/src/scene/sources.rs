@@ -7,8 +7,8 @@ use quintet_hub::Package;
 use super::style::{Split, Style};
 use crate::{Error, Result};
 
-/// The icon set of a style.
-pub(super) fn drawings(style: Style) -> Package {
+/// The icon set of a style, if it is one.
+pub(super) fn drawings(style: Style) -> Option<Package> {
     let (name, version, sha256) = match style {
         Style::Noto => (
             "@iconify-json/noto",
@@ -55,8 +55,9 @@ pub(super) fn drawings(style: Style) -> Package {
             "1.2.2",
             "f3e72b3c59d05e1db03b7e308d55c0d05bd7ba3f625a90da1b79313c12858eef",
         ),
+        Style::Tuxpaint => return None,
     };
-    Package::npm(name, version, sha256)
+    Some(Package::npm(name, version, sha256))
 }
 
 /// The stock photographs used as backgrounds.

@@ -7,7 +7,7 @@ use rand::{Rng, seq::IndexedRandom};
 use rayon::prelude::*;
 
 use super::{
-    bundled,
+    bundled, cutouts,
     names::NAMES,
     photos::{self, Photo},
     raster::{self, IconSet},
@@ -19,8 +19,8 @@ use crate::{Error, Result, typeface::Typeface};
 
 /// Drawings, background photographs and typefaces.
 pub struct SpriteSet {
-    /// One sprite per entry of `names`, in its order; `None` where the style lacks the name.
-    drawings: BTreeMap<Style, Vec<Option<Sprite>>>,
+    /// The sprites of each entry of `names`, in its order; none where the style lacks the name.
+    drawings: BTreeMap<Style, Vec<Vec<Sprite>>>,
     names: Vec<u16>,
     photos: [Vec<Photo>; 2],
     faces: [Vec<Typeface>; 2],
@@ -48,7 +48,7 @@ impl SpriteSet {
                 faces[font.split as usize].push(face);
             }
         }
-        let names = (0..).take(NAMES.len()).collect();
+        let names = drawn(&mut drawings);
         Ok(Self { drawings, names, photos: photos::load()?, faces })
     }
 
@@ -69,7 +69,7 @@ impl SpriteSet {
                     reason: "the bundled drawing has no entry in the table of names".to_owned(),
                 })?;
                 names.push(id);
-                sprites.push(Some(Sprite::new(raster::rasterise(name, svg)?)));
+                sprites.push(vec![Sprite::new(raster::rasterise(name, svg)?)]);
             }
             drawings.insert(*style, sprites);
         }
@@ -88,14 +88,14 @@ impl SpriteSet {
         self.drawings.keys().copied()
     }
 
-    fn sprite(&self, style: Style, name: u16) -> Option<&Sprite> {
-        let position = self.names.binary_search(&name).ok()?;
-        self.drawings.get(&style)?.get(position)?.as_ref()
+    fn sprites(&self, style: Style, name: u16) -> &[Sprite] {
+        let find = || self.drawings.get(&style)?.get(self.names.binary_search(&name).ok()?);
+        find().map_or(&[], Vec::as_slice)
     }
 
-    /// The drawing of a name in a style, trimmed, 96 pixels along its longer side.
+    /// The (first) drawing of a name in a style, trimmed, 96 pixels along its longer side.
     pub fn drawing(&self, style: Style, name: u16) -> Option<RgbaImage> {
-        let tile = self.sprite(style, name)?.full();
+        let tile = self.sprites(style, name).first()?.full();
         let straight = |p: &[u8; 4]| {
             let part = |c: u8| u32::from(c) * 255 / u32::from(p[3]).max(1);
             [part(p[0]) as u8, part(p[1]) as u8, part(p[2]) as u8, p[3]]
@@ -107,15 +107,15 @@ impl SpriteSet {
         )
     }
 
-    /// The name's drawing in a random one of those of the styles that are loaded.
+    /// A random one of the name's drawings in those of the styles that are loaded.
     pub(super) fn any_of(
         &self,
         styles: &[Style],
         name: u16,
         rng: &mut impl Rng,
     ) -> Option<(Style, &Sprite)> {
-        let loaded: Vec<_> =
-            styles.iter().filter_map(|s| Some((*s, self.sprite(*s, name)?))).collect();
+        let of = |style| self.sprites(style, name).iter().map(move |sprite| (style, sprite));
+        let loaded: Vec<_> = styles.iter().copied().flat_map(of).collect();
         loaded.choose(rng).copied()
     }
 
@@ -128,9 +128,24 @@ impl SpriteSet {
     }
 }
 
+/// The names that any style draws, of all [`NAMES`]; the styles keep only the sprites of these.
+fn drawn(drawings: &mut BTreeMap<Style, Vec<Vec<Sprite>>>) -> Vec<u16> {
+    let has = |sprites: &Vec<Vec<Sprite>>, name: u16| {
+        sprites.get(usize::from(name)).is_some_and(|of| !of.is_empty())
+    };
+    let names = (0..).take(NAMES.len());
+    let names: Vec<u16> =
+        names.filter(|name| drawings.values().any(|sprites| has(sprites, *name))).collect();
+    for sprites in drawings.values_mut() {
+        let mut at = 0..;
+        sprites.retain(|_| at.next().is_some_and(|at| names.binary_search(&at).is_ok()));
+    }
+    names
+}
+
 /// Every name in one style, in the order of [`NAMES`].
-fn draw(style: Style) -> Result<Vec<Option<Sprite>>> {
-    let package = sources::drawings(style);
+fn draw(style: Style) -> Result<Vec<Vec<Sprite>>> {
+    let Some(package) = sources::drawings(style) else { return cutouts::load() };
     let slugs: Vec<&str> = NAMES.iter().map(|n| n.slug).collect();
     let parts = [&package.sha256, &raster::RASTER.to_string(), &slugs.join(" ")];
     let location = store::location(style.key(), &parts.map(String::as_str))?;
@@ -155,5 +170,29 @@ fn draw(style: Style) -> Result<Vec<Option<Sprite>>> {
             reason: format!("{} drawings, expected {}; delete it", tiles.len(), NAMES.len()),
         });
     }
-    Ok(tiles.into_iter().map(|tile| (!tile.pixels.is_empty()).then(|| Sprite::new(tile))).collect())
+    let sprites = |tile: Tile| match tile.pixels.is_empty() {
+        true => Vec::new(),
+        false => vec![Sprite::new(tile)],
+    };
+    Ok(tiles.into_iter().map(sprites).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_no_style_draws_are_left_out() {
+        let sprite =
+            |width| Sprite::new(Tile { width, height: 1, pixels: vec![[9; 4]; width as usize] });
+        let mut all: Vec<Vec<Sprite>> = NAMES.iter().map(|_| Vec::new()).collect();
+        let mut few = all.clone();
+        all[3] = vec![sprite(3)];
+        few[5] = vec![sprite(5), sprite(6)];
+        let mut drawings = BTreeMap::from([(Style::Fxemoji, all), (Style::Tuxpaint, few)]);
+        let names = drawn(&mut drawings);
+        assert_eq!(names, [3, 5]);
+        let lengths = |style| drawings[&style].iter().map(Vec::len).collect::<Vec<_>>();
+        assert_eq!((lengths(Style::Fxemoji), lengths(Style::Tuxpaint)), (vec![1, 0], vec![0, 2]));
+    }
 }

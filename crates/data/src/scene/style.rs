@@ -25,11 +25,14 @@ pub enum Style {
     EmojioneV1,
     /// Firefox OS Emoji; lacks half of the names.
     Fxemoji,
+    /// Tux Paint's stamps, most of them photographs, where they are installed (Debian's
+    /// `tuxpaint-stamps-default`, or a folder that `QUINTET_STAMPS` names); a third of the names.
+    Tuxpaint,
 }
 
 impl Style {
     /// Every style.
-    pub const ALL: [Style; 9] = [
+    pub const ALL: [Style; 10] = [
         Style::Noto,
         Style::NotoV1,
         Style::Fluent,
@@ -39,11 +42,12 @@ impl Style {
         Style::Emojione,
         Style::EmojioneV1,
         Style::Fxemoji,
+        Style::Tuxpaint,
     ];
 
     /// Whether it draws every name.
     pub(super) fn draws_all(self) -> bool {
-        !matches!(self, Style::Emojione | Style::EmojioneV1 | Style::Fxemoji)
+        !matches!(self, Style::Emojione | Style::EmojioneV1 | Style::Fxemoji | Style::Tuxpaint)
     }
 
     /// Its name in files and on the command line.
@@ -58,6 +62,7 @@ impl Style {
             Style::Emojione => "emojione",
             Style::EmojioneV1 => "emojione-v1",
             Style::Fxemoji => "fxemoji",
+            Style::Tuxpaint => "tuxpaint",
         }
     }
 }
