@@ -12,7 +12,8 @@ Each directory holds a checkpoint as `save_pretrained` writes it and `expected.s
 
 Directories without a weight file use the weights of the model that `weights_from` names.
 `llama_lora` is an adapter that PEFT wrote, and what the model computes with it.
-`llama_gguf` is the same model as llama.cpp's converter writes it (package `gguf`).
+`llama_gguf` is the same model as llama.cpp's converter writes it (package `gguf`); `qwen2_gguf` has
+biases, `llama_q8_gguf` matrices in blocks of 8 bits.
 """
 
 import argparse
@@ -167,10 +168,10 @@ def draw(make, with_hidden, generator, tries=200):
     raise SystemExit(f"no draw in {tries} had margins above {MARGIN} and was insensitive")
 
 
-def write_gguf(model, path):
-    """What `convert_hf_to_gguf.py` of llama.cpp writes of a LLaMA, without a tokenizer."""
+def write_gguf(model, path, matrices=gguf.GGMLQuantizationType.BF16):
+    """What `convert_hf_to_gguf.py` of llama.cpp writes of a LLaMA or Qwen2, without a tokenizer."""
     config = model.config
-    writer = gguf.GGUFWriter(path, "llama")
+    writer = gguf.GGUFWriter(path, config.model_type)
     writer.add_context_length(config.max_position_embeddings)
     writer.add_embedding_length(config.hidden_size)
     writer.add_block_count(config.num_hidden_layers)
@@ -179,10 +180,15 @@ def write_gguf(model, path):
     writer.add_head_count_kv(config.num_key_value_heads)
     writer.add_layer_norm_rms_eps(config.rms_norm_eps)
     writer.add_rope_freq_base(config.rope_parameters["rope_theta"])
-    writer.add_rope_dimension_count(config.head_dim)
-    names = gguf.get_tensor_name_map(gguf.MODEL_ARCH.LLAMA, config.num_hidden_layers)
-    heads = {"q_proj": config.num_attention_heads, "k_proj": config.num_key_value_heads}
+    heads = {}
+    if config.model_type == "llama":
+        writer.add_rope_dimension_count(config.head_dim)
+        heads = {"q_proj": config.num_attention_heads, "k_proj": config.num_key_value_heads}
+    architecture = gguf.MODEL_ARCH[config.model_type.upper()]
+    names = gguf.get_tensor_name_map(architecture, config.num_hidden_layers)
     for name, weight in model.state_dict().items():
+        if name == "lm_head.weight" and config.tie_word_embeddings:
+            continue
         weight = weight.float()
         for part, count in heads.items():
             if part in name:
@@ -192,14 +198,22 @@ def write_gguf(model, path):
         array = weight.contiguous().numpy()
         kind = gguf.GGMLQuantizationType.F32
         if weight.ndim == 2:
-            kind = gguf.GGMLQuantizationType.BF16
+            kind = matrices
             array = gguf.quants.quantize(array, kind)
-        key = names.get_name(name, try_suffixes=(".weight",))
+        key = names.get_name(name, try_suffixes=(".weight", ".bias"))
         writer.add_tensor(key, array, raw_dtype=kind)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
     writer.close()
+
+
+def write_gguf_and_expected(folder, make, matrices, generator):
+    model, tensors, margin = draw(make, False, generator)
+    folder.mkdir(parents=True, exist_ok=True)
+    write_gguf(model, folder / "model.gguf", matrices)
+    save_file(tensors, folder / "expected.safetensors")
+    print(f"{folder.name}: smallest greedy margin {margin:.4f}")
 
 
 def main():
@@ -270,6 +284,30 @@ def main():
     (folder / "weights_from").write_text("llama\n")
     save_file(tensors, folder / "expected.safetensors")
     print(f"llama_lora: smallest greedy margin {margin:.4f}")
+
+    # GGUF files have no sliding windows.
+    def make():
+        config = Qwen2Config(**LLAMA, tie_word_embeddings=True)
+        model = AutoModelForCausalLM.from_config(config, attn_implementation="eager")
+        randomise(model, torch.bfloat16, generator)
+        return model
+
+    write_gguf_and_expected(args.out / "qwen2_gguf", make, gguf.GGMLQuantizationType.BF16, generator)
+
+    blocks = gguf.GGMLQuantizationType.Q8_0
+
+    def make():
+        model = AutoModelForCausalLM.from_pretrained(
+            args.out / "llama", dtype=torch.float32, attn_implementation="eager"
+        )
+        with torch.no_grad():
+            for weight in model.parameters():
+                if weight.ndim == 2:
+                    packed = gguf.quants.quantize(weight.numpy(), blocks)
+                    weight.copy_(torch.from_numpy(gguf.quants.dequantize(packed, blocks)))
+        return model
+
+    write_gguf_and_expected(args.out / "llama_q8_gguf", make, blocks, generator)
 
     for extra in args.out.glob("*/README.md"):
         extra.unlink()
