@@ -1,9 +1,10 @@
 //! Finding and loading a model.
 
-use std::path::PathBuf;
+use std::{collections::BTreeMap, path::PathBuf};
 
 use anyhow::Context;
 use burn::DType;
+use quintet_eval::receipt::digests;
 use quintet_models::{Multimodal, Processor};
 
 use crate::device::DeviceArg;
@@ -28,6 +29,8 @@ pub struct Loaded {
     pub name: String,
     /// Its folder or file.
     pub path: PathBuf,
+    /// The folder of the adapter that was merged into it.
+    adapter: Option<PathBuf>,
     pub model: Multimodal,
     pub processor: Processor,
     /// Name of the device it computes on.
@@ -60,11 +63,22 @@ impl ModelArgs {
             model.merge_adapter(dir).with_context(|| format!("cannot adapt model {name}"))?;
             name = format!("{name} with {}", dir.display());
         }
-        Ok(Loaded { name, path, model, processor, device: chosen.name })
+        let (adapter, device) = (self.adapter.clone(), chosen.name);
+        Ok(Loaded { name, path, adapter, model, processor, device })
     }
 }
 
 impl Loaded {
+    /// SHA-256 of each file that decides what it answers.
+    pub fn files(&self) -> anyhow::Result<BTreeMap<String, String>> {
+        let mut files = digests(&self.path)?;
+        if let Some(dir) = &self.adapter {
+            let adapter = digests(dir)?.into_iter();
+            files.extend(adapter.map(|(name, digest)| (format!("adapter/{name}"), digest)));
+        }
+        Ok(files)
+    }
+
     /// Refuses to go on without an encoder.
     pub fn must_see(&self) -> anyhow::Result<()> {
         anyhow::ensure!(

@@ -50,30 +50,27 @@ pub struct Environment {
 }
 
 impl<S, T> Receipt<S, T> {
-    /// The receipt of `scores` of the model at `path`, a folder or one file, if it is on this machine;
+    /// The receipt of `scores` of a model, with the [digests] of its files if it is on this machine;
     /// `data` says in words what it was asked about.
-    ///
-    /// # Errors
-    /// If a file of the model cannot be read.
     pub fn new(
         model: &str,
-        path: Option<&Path>,
+        files: BTreeMap<String, String>,
         device: &str,
         data: String,
         settings: S,
         seconds: f64,
         scores: T,
-    ) -> Result<Self> {
-        Ok(Self {
+    ) -> Self {
+        Self {
             model: model.to_owned(),
-            files: path.map(digests).transpose()?.unwrap_or_default(),
+            files,
             data,
             settings,
             environment: Environment::here(device),
             date: Utc::now().to_rfc3339_opts(SecondsFormat::Secs, true),
             seconds,
             scores,
-        })
+        }
     }
 }
 
@@ -142,7 +139,7 @@ mod tests {
         let settings = Settings::new(&[Style::Noto]);
         let (data, scores) = (settings.describe(), Scores::default());
         let receipt =
-            Receipt::new("here", Some(dir.path()), "cpu", data, settings, 1.5, scores).unwrap();
+            Receipt::new("here", digests(dir.path()).unwrap(), "cpu", data, settings, 1.5, scores);
         let names: Vec<_> = receipt.files.keys().map(String::as_str).collect();
         assert_eq!(names, ["config.json", "model.safetensors"]);
         // The digest of "{}".

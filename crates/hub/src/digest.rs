@@ -26,6 +26,13 @@ impl Hasher {
     }
 }
 
+/// SHA-256 of bytes in lower-case hexadecimal.
+pub fn of_bytes(bytes: &[u8]) -> String {
+    let mut hasher = Hasher::default();
+    hasher.update(bytes);
+    hasher.finish()
+}
+
 /// SHA-256 of a file in lower-case hexadecimal.
 ///
 /// # Errors

@@ -1,6 +1,7 @@
 //! `quintet benchmark`.
 
 use std::{
+    collections::BTreeMap,
     path::{Path, PathBuf},
     time::Instant,
 };
@@ -15,7 +16,6 @@ use quintet_eval::{
         self, Answers, BENCHMARKS, Benchmark, Item, Judge, JudgePrompt, Local, Mode, Outcome,
         Ranking, RecordedReplies, Remote, Respondent, ask,
     },
-    receipt::digests,
 };
 use serde::Serialize;
 
@@ -126,7 +126,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         return Err(usage(format!("{name} has no options to rank: leave out --rank")));
     }
     let started = Instant::now();
-    let mut respondent = None;
+    let mut respondent = None::<(Loaded, BTreeMap<String, String>)>;
     // Answers may be to all questions, also where a part of them is scored.
     let elsewhere = args.answers.as_deref().map(|path| benchmark.read_answers(&items, path));
     let items = match args.n {
@@ -150,11 +150,11 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     };
     let data = format!("{} questions of {}", items.len(), args.path.display());
     let seconds = started.elapsed().as_secs_f64();
-    let (name, path, device) = match &respondent {
-        Some(loaded) => (loaded.name.clone(), Some(loaded.path.as_path()), loaded.device),
-        None => (args.elsewhere(), None, "elsewhere"),
+    let (name, files, device) = match respondent {
+        Some((loaded, files)) => (loaded.name, files, loaded.device),
+        None => (args.elsewhere(), BTreeMap::new(), "elsewhere"),
     };
-    let receipt = Receipt::new(&name, path, device, data, settings, seconds, outcome)?;
+    let receipt = Receipt::new(&name, files, device, data, settings, seconds, outcome);
     atomic::write_json(&args.out, &receipt)?;
     match args.json {
         true => output::json(&receipt),
@@ -163,8 +163,12 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
 }
 
 impl Args {
-    /// The answers, of a model that is loaded into `loaded` or of an endpoint's.
-    fn ask(&self, items: &[Item], loaded: &mut Option<Loaded>) -> anyhow::Result<Answers> {
+    /// The answers, of a model that is put into `respondent` with its files, or of an endpoint's.
+    fn ask(
+        &self,
+        items: &[Item],
+        respondent: &mut Option<(Loaded, BTreeMap<String, String>)>,
+    ) -> anyhow::Result<Answers> {
         let journal = self.out.with_extension("answers.jsonl");
         let interrupt = Interrupt::install()?;
         let bar = progress::bar("questions");
@@ -180,9 +184,11 @@ impl Args {
                 ask(items, &remote, &journal, &bar, interrupt.stop())?
             }
             None => {
-                let loaded = loaded.insert(self.model.load()?);
+                let loaded = self.model.load()?;
                 loaded.must_see()?;
-                let local = local(loaded, self)?;
+                let files = loaded.files()?;
+                let (loaded, files) = respondent.insert((loaded, files));
+                let local = local(loaded, files.clone(), self);
                 let respondent: Box<dyn Respondent> =
                     if self.rank { Box::new(Ranking(local)) } else { Box::new(local) };
                 ask(items, respondent.as_ref(), &journal, &bar, interrupt.stop())?
@@ -235,7 +241,7 @@ impl Args {
             None => {
                 let device = DeviceArg::default();
                 let loaded = ModelArgs::named(name.clone(), device).load()?;
-                with(&local(&loaded, self)?)
+                with(&local(&loaded, loaded.files()?, self))
             }
         }
     }
@@ -257,15 +263,15 @@ impl Args {
     }
 }
 
-fn local<'a>(loaded: &'a Loaded, args: &Args) -> anyhow::Result<Local<'a>> {
-    Ok(Local {
+fn local<'a>(loaded: &'a Loaded, files: BTreeMap<String, String>, args: &Args) -> Local<'a> {
+    Local {
         name: &loaded.name,
-        files: digests(&loaded.path)?,
+        files,
         model: &loaded.model,
         processor: &loaded.processor,
         batch: args.batch,
         max_tokens: args.max_tokens,
-    })
+    }
 }
 
 /// A judge whose work is seen.

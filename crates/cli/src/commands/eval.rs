@@ -45,11 +45,11 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     let (data, seconds) = (settings.describe(), started.elapsed().as_secs_f64());
     args.measure.tell(&Receipt::new(
         &loaded.name,
-        Some(&loaded.path),
+        loaded.files()?,
         loaded.device,
         data,
         settings,
         seconds,
         scores,
-    )?)
+    ))
 }

@@ -259,6 +259,12 @@ fn the_adapter_of_a_stage_makes_its_model_of_the_base() {
         assert!(worst < 1e-5, "{stage}: differs by {worst}");
         let learnt = apart(&merged, &of(&["--model", text(&base)]));
         assert!(learnt > 1e-4, "{stage}: nothing was learnt ({learnt})");
+        // Whoever measures the adapted model says which adapter it was.
+        let eval = ["eval", "--bundled", "-n", "1", "--styles", "noto", "--json"];
+        let model = ["--model", text(&base), "--adapter", text(&adapter)];
+        let receipt = json(quintet(eval).args(model));
+        let file = &receipt["files"]["adapter/adapter_model.safetensors"];
+        assert_eq!(file.as_str().map(str::len), Some(64), "{receipt}");
     }
 }
 

@@ -39,19 +39,26 @@ fn saved_annotations_load_again() {
     assert_eq!(copy.categories, coco.categories);
 }
 
+/// An annotation of this number and outline.
+fn annotated(id: u64, segmentation: Segmentation) -> Annotation {
+    Annotation {
+        id,
+        image_id: 1,
+        category_id: 1,
+        bbox: [0.0; 4],
+        area: 0.0,
+        iscrowd: u8::from(matches!(segmentation, Segmentation::Rle(_))),
+        segmentation: Some(segmentation),
+    }
+}
+
 #[test]
 fn hostile_runs_are_refused_before_they_cost_anything() {
     let mask = |size: [u32; 2], counts: Counts| {
-        let annotation = Annotation {
-            id: 9,
-            image_id: 1,
-            category_id: 1,
-            bbox: [0.0; 4],
-            area: 0.0,
-            iscrowd: 1,
-            segmentation: Some(Segmentation::Rle(Rle { size, counts })),
-        };
-        annotation.mask(size[1], size[0]).unwrap_err().to_string()
+        annotated(9, Segmentation::Rle(Rle { size, counts }))
+            .mask(size[1], size[0])
+            .unwrap_err()
+            .to_string()
     };
     let packed = |text: &str| Counts::Packed(text.into());
     let cases = [
@@ -94,18 +101,8 @@ fn outlines_cost_no_more_than_any_outline_does() {
     let zigzag = |corners: usize| {
         (0..corners).flat_map(|i| [(i % 2) as f64 * 16384.0, 0.0]).collect::<Vec<_>>()
     };
-    let mask = |polygons: Vec<Vec<f64>>| {
-        let annotation = Annotation {
-            id: 4,
-            image_id: 1,
-            category_id: 1,
-            bbox: [0.0; 4],
-            area: 0.0,
-            iscrowd: 0,
-            segmentation: Some(Segmentation::Polygons(polygons)),
-        };
-        annotation.mask(16384, 1)
-    };
+    let mask =
+        |polygons: Vec<Vec<f64>>| annotated(4, Segmentation::Polygons(polygons)).mask(16384, 1);
     assert!(mask(vec![zigzag(100); 3]).is_ok());
     for polygons in [vec![zigzag(120_000)], vec![zigzag(100); 20]] {
         let error = mask(polygons).unwrap_err().to_string();

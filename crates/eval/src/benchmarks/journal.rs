@@ -9,7 +9,7 @@ use std::{
 };
 
 use quintet_data::formats::atomic;
-use quintet_hub::digest::Hasher;
+use quintet_hub::digest::of_bytes;
 use serde_json::{Map, Value};
 
 use super::files;
@@ -114,7 +114,5 @@ impl Journal {
 
 /// SHA-256 of everything that decides what is written.
 pub(super) fn digest(asked: &Value) -> String {
-    let mut hasher = Hasher::default();
-    hasher.update(asked.to_string().as_bytes());
-    hasher.finish()
+    of_bytes(asked.to_string().as_bytes())
 }

@@ -11,7 +11,7 @@ use super::{
     file::{self, Parsed, Pictures},
     pixels,
 };
-use crate::{Error, Result};
+use crate::Result;
 
 /// What the numbers of a box count, always from the picture's upper left corner.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -62,8 +62,7 @@ impl BoxFile {
 
 impl Source for BoxFile {
     fn regions(&self, name: &Path, image: &RgbImage) -> Result<Found> {
-        let fail = |reason| Error::Regions { path: self.path.clone(), reason };
-        let entries = self.boxes.find(name).map_err(fail)?;
+        let entries = self.boxes.find(&self.path, name)?;
         let (width, height) = image.dimensions();
         let mut found = Found::default();
         for (i, entry) in entries.iter().enumerate() {

@@ -29,11 +29,13 @@ impl<T> Pictures<T> {
         Ok(Self::Named(Named::new(entries)))
     }
 
-    /// What it says of a picture; the error is why that is not known.
-    pub fn find(&self, path: &Path) -> Parsed<&T> {
+    /// What `file` says of a picture.
+    pub fn find(&self, file: &Path, picture: &Path) -> Result<&T> {
         match self {
             Self::OfAll(entry) => Ok(entry),
-            Self::Named(named) => named.find(path),
+            Self::Named(named) => named
+                .find(picture)
+                .map_err(|reason| Error::Regions { path: file.to_owned(), reason }),
         }
     }
 }

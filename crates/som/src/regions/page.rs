@@ -14,7 +14,7 @@ use super::{
     file::{self, Parsed, Pictures},
     pixels,
 };
-use crate::{Error, Result};
+use crate::Result;
 
 /// Most characters of a role or a name: whoever writes a page chooses them.
 const LONGEST: usize = 80;
@@ -87,8 +87,7 @@ impl PageFile {
 
 impl Source for PageFile {
     fn regions(&self, name: &Path, image: &RgbImage) -> Result<Found> {
-        let fail = |reason| Error::Regions { path: self.path.clone(), reason };
-        let page = self.pages.find(name).map_err(fail)?;
+        let page = self.pages.find(&self.path, name)?;
         let (width, height) = image.dimensions();
         let mut found = Found::default();
         // From the last: what is inside of an element comes after it.

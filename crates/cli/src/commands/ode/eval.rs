@@ -1,6 +1,6 @@
 //! `quintet ode eval`.
 
-use std::{path::PathBuf, time::Instant};
+use std::{collections::BTreeMap, path::PathBuf, time::Instant};
 
 use anyhow::{Context, ensure};
 use burn::Device;
@@ -119,7 +119,8 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     let seconds = started.elapsed().as_secs_f64();
     let models: Vec<&str> =
         ["compiled"].into_iter().chain(models.iter().map(Trained::name)).collect();
-    let receipt = Receipt::new(&models.join(", "), None, "cpu", data, settings, seconds, &scores)?;
+    let receipt =
+        Receipt::new(&models.join(", "), BTreeMap::new(), "cpu", data, settings, seconds, &scores);
     if let Some(path) = &args.out {
         atomic::write_json(path, &receipt)?;
     }

@@ -8,6 +8,7 @@ use std::{
 
 use quintet_data::sample::{Message, Part, Role, Sample};
 use quintet_endpoint::{Endpoint, Usage, estimate, in_parallel};
+use quintet_hub::digest::of_bytes;
 use serde_json::json;
 
 use super::{
@@ -169,7 +170,7 @@ impl<'a> Teacher<'a> {
             digest::picture(&picture.picture)?,
             question,
         ]);
-        Ok(digest::bytes(asked.to_string().as_bytes()))
+        Ok(of_bytes(asked.to_string().as_bytes()))
     }
 
     /// One picture, until its answer is usable or was asked for often enough.
