@@ -1,6 +1,7 @@
 //! Solvers.
 
 mod adaptive;
+mod behind;
 mod control;
 mod dop853;
 mod fixed;
@@ -11,10 +12,15 @@ mod tsit5;
 mod waiting;
 mod work;
 
-use pulp::{Arch, Simd, WithSimd};
+use std::marker::PhantomData;
+
+use pulp::{Arch, Scalar, Simd, WithSimd};
 
 pub use self::work::PART;
-use self::{adaptive::adaptive, dop853::Dop853, fixed::fixed, rodas5p::Rodas5p, tsit5::Tsit5};
+use self::{
+    adaptive::adaptive, behind::Behind, dop853::Dop853, fixed::fixed, pair::Pair, rodas5p::Rodas5p,
+    tsit5::Tsit5,
+};
 pub(crate) use self::{
     fixed::{Euler, Explicit, Heun, Rk4, slopes, step},
     work::Work,
@@ -150,37 +156,73 @@ pub fn solve<S: System>(system: &S, ensemble: &Ensemble<'_>, method: Method) -> 
         crossings: vec![f64::NAN; n * events],
     };
     let arch = Arch::new();
-    Work::split(ensemble, &mut solution, &|work| arch.dispatch(Part { system, method, work }));
+    Work::split(ensemble, &mut solution, &|work| match arch {
+        #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+        Arch::V3(simd) => part(simd, system, method, work),
+        #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+        Arch::V4(simd) => part(simd, system, method, work),
+        #[cfg(target_arch = "aarch64")]
+        Arch::Neon(simd) => part(simd, system, method, work),
+        _ => part(Scalar::new(), &Behind(system), method, work),
+    });
     Ok(solution)
 }
 
-/// A part, compiled for each kind of processor.
-struct Part<'a, S> {
-    system: &'a S,
-    method: Method,
-    work: Work<'a>,
+/// Solves a part.
+fn part<V: Simd, S: System>(simd: V, system: &S, method: Method, work: Work<'_>) {
+    match method {
+        Method::Euler(steps) => equal::<V, S, Euler>(simd, system, steps, work),
+        Method::Heun(steps) => equal::<V, S, Heun>(simd, system, steps, work),
+        Method::Rk4(steps) => equal::<V, S, Rk4>(simd, system, steps, work),
+        Method::Tsit5(exact) => own::<V, S, Tsit5<S::State>>(simd, system, exact, work),
+        Method::Dop853(exact) => own::<V, S, Dop853<S::State>>(simd, system, exact, work),
+        Method::Rodas5p(exact) => own::<V, S, Rodas5p<S::State>>(simd, system, exact, work),
+    }
 }
 
-impl<S: System> WithSimd for Part<'_, S> {
+// Each method is a function of its own: compilers take longer for one of all.
+
+/// Solves a part with equal steps.
+fn equal<V: Simd, S: System, E: Explicit>(simd: V, system: &S, steps: usize, work: Work<'_>) {
+    simd.vectorize(Equal { system, steps, work, method: PhantomData::<E> });
+}
+
+/// Solves a part with steps of each trajectory's own.
+fn own<V: Simd, S: System, P: Pair<S>>(simd: V, system: &S, exact: Tolerance, work: Work<'_>) {
+    simd.vectorize(Own { system, exact, work, method: PhantomData::<P> });
+}
+
+/// What `equal` compiles for a kind of processor.
+struct Equal<'a, S, E> {
+    system: &'a S,
+    steps: usize,
+    work: Work<'a>,
+    method: PhantomData<E>,
+}
+
+impl<S: System, E: Explicit> WithSimd for Equal<'_, S, E> {
     type Output = ();
 
     #[inline(always)]
-    fn with_simd<V: Simd>(self, simd: V) {
-        let Self { system, method, mut work } = self;
-        match method {
-            Method::Euler(steps) => fixed::<S, Euler>(system, steps, &mut work),
-            Method::Heun(steps) => fixed::<S, Heun>(system, steps, &mut work),
-            Method::Rk4(steps) => fixed::<S, Rk4>(system, steps, &mut work),
-            Method::Tsit5(exact) => {
-                adaptive::<V, S, Tsit5<S::State>>(simd, system, exact, &mut work);
-            }
-            Method::Dop853(exact) => {
-                adaptive::<V, S, Dop853<S::State>>(simd, system, exact, &mut work);
-            }
-            Method::Rodas5p(exact) => {
-                adaptive::<V, S, Rodas5p<S::State>>(simd, system, exact, &mut work);
-            }
-        }
+    fn with_simd<V: Simd>(mut self, _: V) {
+        fixed::<S, E>(self.system, self.steps, &mut self.work);
+    }
+}
+
+/// What `own` compiles for a kind of processor.
+struct Own<'a, S, P> {
+    system: &'a S,
+    exact: Tolerance,
+    work: Work<'a>,
+    method: PhantomData<P>,
+}
+
+impl<S: System, P: Pair<S>> WithSimd for Own<'_, S, P> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<V: Simd>(mut self, simd: V) {
+        adaptive::<V, S, P>(simd, self.system, self.exact, &mut self.work);
     }
 }
 

@@ -164,6 +164,28 @@ fn a_trajectory_gets_the_same_bits_alone_and_among_others() {
 }
 
 #[test]
+fn processors_without_wide_registers_find_the_same_bits() {
+    let times: Vec<f64> = (0..40).map(|i| f64::from(i) * 0.25).collect();
+    let ensemble =
+        Ensemble { start: 0.0, times: &times, initial: &[0.0, 1.0, 0.3, 0.9], parameters: &[] };
+    for method in &EVERY[3..] {
+        let expected = solve(&Turning, &ensemble, method(0)).unwrap();
+        let mut found = expected.clone();
+        found.states.fill(0.0);
+        found.status.fill(Status::Diverged);
+        found.crossings.fill(f64::NAN);
+        Work::split(&ensemble, &mut found, &|work| {
+            part(Scalar::new(), &Behind(&Turning), method(0), work);
+        });
+        let bits = |values: &[f64]| values.iter().map(|value| value.to_bits()).collect::<Vec<_>>();
+        assert_eq!(bits(&found.states), bits(&expected.states));
+        assert_eq!(bits(&found.crossings), bits(&expected.crossings));
+        assert_eq!(found.status, expected.status);
+        assert_eq!(found.evaluations, expected.evaluations);
+    }
+}
+
+#[test]
 fn each_trajectory_ends_in_its_own_way() {
     let (initial, parameters) =
         ([1.0, 1.0, 1.0, 1.0, 2.0, f64::NAN], [1.0, 2.0, 1.0, 1.0, 9.0, 1.0]);
