@@ -9,12 +9,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::cache::{self, Held};
+use crate::http::{self, Client};
 use crate::{Error, Progress, Result, archive, digest};
 
-mod http;
 mod listing;
 
-use http::Client;
 use listing::{Listing, RemoteFile};
 
 /// The branch taken when no revision is asked for.

@@ -14,6 +14,7 @@ pub mod cache;
 pub mod catalogue;
 pub mod digest;
 mod error;
+mod http;
 pub mod hub;
 pub mod package;
 pub mod progress;

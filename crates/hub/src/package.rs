@@ -11,8 +11,10 @@ use crate::archive::{self, Limits};
 use crate::cache::{self, Held};
 use crate::{Cache, Error, Progress, Result, digest};
 
+mod begun;
 pub(crate) mod client;
 
+use begun::Begun;
 use client::Clients;
 
 /// Who publishes a package.
@@ -200,11 +202,12 @@ impl Package {
         target: &Path,
         progress: Progress,
     ) -> Result<()> {
-        let scratch = held.scratch()?;
-        let arrived = client::fetch(self, clients, scratch.path(), progress)?;
+        let (scratch, begun) = (held.scratch()?, Begun::of(held.dir())?);
+        let arrived = client::fetch(self, clients, &begun, scratch.path(), progress)?;
         let found = digest::of_file(&arrived)?;
         digest::check(self.to_string(), &self.sha256, &found)?;
-        cache::publish(&arrived, target)
+        cache::publish(&arrived, target)?;
+        begun.end()
     }
 
     /// The entry's folder below the cache. The digest is part of it, so that a changed pin never

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::*;
 
-const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
+pub(crate) const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
 const SMALL: &str = "89abcdef0123456789abcdef0123456789abcdef";
 
 /// A hub on this machine that serves `files` of the repository `owner/name`.
@@ -19,12 +19,12 @@ pub(crate) struct Server {
 pub(crate) struct State {
     files: HashMap<String, Vec<u8>>,
     /// Path and `Range` of every request for a file.
-    asked: Vec<(String, Option<u64>)>,
+    pub(crate) asked: Vec<(String, Option<u64>)>,
     authorised: Vec<String>,
     /// How many bytes of a file each next answer sends before the connection breaks.
     cuts: Vec<usize>,
     /// Status codes of the next answers.
-    refusals: Vec<u16>,
+    pub(crate) refusals: Vec<u16>,
     ranges: bool,
     /// Announced instead of the true digest.
     wrong_sha: bool,

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use super::begun::Begun;
 use super::{Package, Registry};
 use crate::{Error, Progress, Result};
 
@@ -32,10 +33,12 @@ impl Default for Clients {
     }
 }
 
-/// Downloads into `scratch` and gives the archive, not checked yet.
+/// Downloads into `scratch` and gives the archive, not checked yet, or finishes what an earlier run
+/// began.
 pub(super) fn fetch(
     package: &Package,
     clients: &Clients,
+    begun: &Begun,
     scratch: &Path,
     progress: Progress,
 ) -> Result<PathBuf> {
@@ -43,14 +46,31 @@ pub(super) fn fetch(
         Registry::PyPi => clients.pip,
         Registry::Npm => clients.npm,
     };
-    let mut command = find(ways).ok_or_else(|| missing(package))?;
-    let out = scratch.join("out");
-    fs::create_dir(&out).map_err(Error::io(&out))?;
-    match package.registry {
-        Registry::PyPi => pip(&mut command, package, &out, scratch)?,
-        Registry::Npm => npm(&mut command, package, &out),
+    let way = find(ways).ok_or_else(|| missing(package))?;
+    if let Some(archive) = begun.finish(package, start(way), progress)? {
+        return Ok(archive);
     }
-    run(command, package, &out, scratch, progress)?;
+    let mut command = start(way);
+    let [out, arriving] = ["out", "arriving"].map(|name| scratch.join(name));
+    for dir in [&out, &arriving] {
+        fs::create_dir(dir).map_err(Error::io(dir))?;
+    }
+    match package.registry {
+        Registry::PyPi => {
+            pip(&mut command, package, &out, scratch)?;
+            // pip downloads to its temporary folder first.
+            for name in ["TMPDIR", "TEMP", "TMP"] {
+                command.env(name, &arriving);
+            }
+            command.arg("--log").arg(begun.log());
+        }
+        Registry::Npm => {
+            npm(&mut command, package, &out);
+            // npm downloads to its cache first.
+            command.arg("--cache").arg(&arriving);
+        }
+    }
+    run(command, package, begun, scratch, progress)?;
     only_file(&out, package)
 }
 
@@ -67,9 +87,6 @@ fn pip(command: &mut Command, package: &Package, out: &Path, scratch: &Path) -> 
         .arg(out)
         .arg("--requirement")
         .arg(&wanted);
-    // pip downloads to its temporary folder first: here its growth can be seen, and what a killed
-    // run leaves is found by the next.
-    command.env("TMPDIR", scratch).env("TEMP", scratch).env("TMP", scratch);
     Ok(())
 }
 
@@ -83,22 +100,23 @@ fn npm(command: &mut Command, package: &Package, out: &Path) {
 
 /// The first client that answers. A shim of a version manager can be on the path and lead nowhere,
 /// so it is asked, not looked up.
-fn find(ways: &[Way]) -> Option<Command> {
-    ways.iter().find_map(|way| {
-        let (program, first) = way.split_first()?;
-        let answer = Command::new(program)
-            .args(first)
+fn find(ways: &[Way]) -> Option<Way> {
+    ways.iter().copied().find(|way| {
+        let answer = start(way)
             .arg("--version")
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .status();
-        answer.is_ok_and(|s| s.success()).then(|| {
-            let mut command = Command::new(program);
-            command.args(first);
-            command
-        })
+        answer.is_ok_and(|s| s.success())
     })
+}
+
+fn start(way: Way) -> Command {
+    let (program, first) = way.split_first().unwrap_or((&"", &[]));
+    let mut command = Command::new(program);
+    command.args(first);
+    command
 }
 
 fn missing(package: &Package) -> Error {
@@ -119,7 +137,7 @@ fn missing(package: &Package) -> Error {
 fn run(
     mut command: Command,
     package: &Package,
-    out: &Path,
+    begun: &Begun,
     scratch: &Path,
     progress: Progress,
 ) -> Result<()> {
@@ -129,11 +147,19 @@ fn run(
     command.stdin(Stdio::null()).stderr(log.try_clone().map_err(Error::io(&path))?).stdout(log);
     let mut child = command.spawn().map_err(Error::io(command.get_program()))?;
     let bar = progress.start(&package.to_string(), package.size);
+    // An archive arrives in a folder of pip's own, or in `_cacache/tmp`; what is below was unpacked.
+    let depth = match package.registry {
+        Registry::PyPi => 2,
+        Registry::Npm => 3,
+    };
     let status = loop {
         match child.try_wait().map_err(Error::io(command.get_program()))? {
             Some(status) => break status,
             None => {
-                bar.set_position(largest(scratch, 2).max(largest(out, 1)));
+                if let Some((length, file)) = largest(&scratch.join("arriving"), depth) {
+                    bar.set_position(length);
+                    begun.keep(&file);
+                }
                 std::thread::sleep(Duration::from_millis(100));
             }
         }
@@ -165,22 +191,19 @@ fn words(command: &Command) -> String {
     shown.join(" ")
 }
 
-/// Length of the largest file at most `depth` folders down; unreadable folders count as empty,
+/// The largest file at most `depth` folders down, and its length; unreadable folders count as empty,
 /// for the client is making and removing them meanwhile.
-fn largest(dir: &Path, depth: usize) -> u64 {
-    let Ok(entries) = fs::read_dir(dir) else { return 0 };
-    entries
-        .flatten()
-        .filter_map(|entry| {
-            let meta = entry.metadata().ok()?;
-            match meta.is_dir() {
-                true if depth > 1 => Some(largest(&entry.path(), depth - 1)),
-                true => None,
-                false => Some(meta.len()),
-            }
-        })
-        .max()
-        .unwrap_or(0)
+fn largest(dir: &Path, depth: usize) -> Option<(u64, PathBuf)> {
+    let entries = fs::read_dir(dir).ok()?.flatten();
+    let files = entries.filter_map(|entry| {
+        let meta = entry.metadata().ok()?;
+        match meta.is_dir() {
+            true if depth > 1 => largest(&entry.path(), depth - 1),
+            true => None,
+            false => Some((meta.len(), entry.path())),
+        }
+    });
+    files.max()
 }
 
 fn tail(path: &Path) -> Result<String> {

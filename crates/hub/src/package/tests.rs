@@ -1,5 +1,7 @@
 use super::*;
 use crate::archive::tests::{tgz_of, zip_of};
+#[cfg(unix)]
+use crate::hub::tests::{COMMIT, Server};
 
 const NO_SHA: &str = "0000000000000000000000000000000000000000000000000000000000000000";
 
@@ -124,6 +126,77 @@ fn only_a_whole_and_right_archive_is_kept() {
     assert_eq!(std::fs::read(&archive).unwrap(), good);
     assert!(!left.exists());
     assert_eq!(get("exit 1").unwrap(), archive, "a kept archive needs no client");
+}
+
+/// Stands in for both clients: `begin` is run where the download arrives, with `$log` set to pip's.
+#[cfg(unix)]
+fn beginners(address: &str, begin: &str) -> Clients {
+    let leak = |script: String| -> &'static [client::Way] {
+        let way: client::Way =
+            Box::leak(Box::new(["sh", "-c", Box::leak(script.into_boxed_str())]));
+        Box::leak(Box::new([way]))
+    };
+    let option = |name: &str| format!("while [ \"$1\" != {name} ]; do shift; done;");
+    Clients {
+        pip: leak(format!(
+            "[ \"$0\" = --version ] && exit 0; {} out=$2; {} log=$2; mkdir $TMPDIR/pip-1; \
+             cd $TMPDIR/pip-1; echo 'today Found link {address} (from there)' >$log; {begin}",
+            option("--dest"),
+            option("--log"),
+        )),
+        npm: leak(format!(
+            "[ \"$0\" = --version ] && exit 0; [ \"$0\" = view ] && echo {address} && exit 0; \
+             {} out=$2; {} mkdir -p $2/_cacache/tmp; cd $2/_cacache/tmp; {begin}",
+            option("--pack-destination"),
+            option("--cache"),
+        )),
+    }
+}
+
+#[test]
+#[cfg(unix)]
+fn an_interrupted_download_goes_on_where_it_stopped() {
+    let noise: Vec<u8> =
+        (0..20_000u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
+    let good = tgz_of(&[("package/noise", &noise)]);
+    let dir = tempfile::tempdir().unwrap();
+    let source = dir.path().join("good.tgz");
+    std::fs::write(&source, &good).unwrap();
+    let source = source.display();
+    let of = |registry: fn(&str, &str, &str) -> Package| Package {
+        size: Some(good.len() as u64),
+        ..registry("thing", "1.0.0", &sha(&good))
+    };
+    for (case, package) in [of(Package::npm), of(Package::pypi)].into_iter().enumerate() {
+        let server = Server::start(&[("a-1.tgz", &good)]);
+        let address = format!("{}/owner/name/resolve/{COMMIT}/a-1.tgz", server.endpoint);
+        let cache = Cache::at(dir.path().join(format!("cache-{case}")));
+        let entry = cache.root().join(package.entry().unwrap());
+        let get = |begin: &str| {
+            let _ = std::fs::remove_file(entry.join("archive"));
+            package.archive_by(&cache, &beginners(&address, begin), Progress::Quiet)
+        };
+        let asked = || std::mem::take(&mut server.state.lock().unwrap().asked);
+        // Clients remove what they have when they are interrupted.
+        let interrupted = format!("head -c 1000 {source} >a-1.tgz; sleep 0.5; rm a-1.tgz; exit 7");
+        let whole = format!("cp {source} $out/a-1.tgz");
+
+        assert!(matches!(get(&interrupted), Err(Error::Client { .. })));
+        let archive = get("exit 8").unwrap();
+        assert_eq!(std::fs::read(&archive).unwrap(), good);
+        assert_eq!(asked(), [("a-1.tgz".to_owned(), Some(1000))]);
+        assert!(!entry.join("begun").exists());
+
+        // Other bytes than the archive's, or nobody who has them: the client begins anew.
+        let other = "head -c 1000 /dev/zero >a-1.tgz; sleep 0.5; exit 7";
+        assert!(matches!(get(other), Err(Error::Client { .. })));
+        assert_eq!(std::fs::read(get(&whole).unwrap()).unwrap(), good);
+        assert_eq!(asked(), [("a-1.tgz".to_owned(), Some(1000))]);
+        assert!(matches!(get(&interrupted), Err(Error::Client { .. })));
+        server.state.lock().unwrap().refusals = vec![403];
+        assert_eq!(std::fs::read(get(&whole).unwrap()).unwrap(), good);
+        assert_eq!(asked(), []);
+    }
 }
 
 /// Needs the network and both clients: `QUINTET_PACKAGES=1 cargo test --release -p quintet-hub`.

@@ -17,10 +17,10 @@ const TRIES: u32 = 5;
 const TEXT_LIMIT: u64 = 64 << 20;
 const CHUNK: usize = 1 << 17;
 
-pub(super) struct Client {
+pub(crate) struct Client {
     agent: Agent,
     token: Option<String>,
-    pub(super) pause: Duration,
+    pub(crate) pause: Duration,
 }
 
 /// Why one attempt ended.
@@ -31,7 +31,7 @@ enum Stop {
 }
 
 impl Client {
-    pub(super) fn new(token: Option<String>) -> Self {
+    pub(crate) fn new(token: Option<String>) -> Self {
         let seconds = |s| Some(Duration::from_secs(s));
         let config = Agent::config_builder()
             .http_status_as_error(false)
@@ -43,7 +43,7 @@ impl Client {
     }
 
     /// The body of a small answer.
-    pub(super) fn text(&self, url: &str, repo: &str) -> Result<String> {
+    pub(crate) fn text(&self, url: &str, repo: &str) -> Result<String> {
         self.repeat(url, || {
             let mut answer = self.get(url, 0)?;
             match answer.status().as_u16() {
@@ -60,7 +60,7 @@ impl Client {
     }
 
     /// Brings `part` to `size` bytes, keeping those it has.
-    pub(super) fn download(
+    pub(crate) fn download(
         &self,
         url: &str,
         repo: &str,
@@ -109,11 +109,11 @@ impl Client {
         match answer.status().as_u16() {
             206 if starts_at(&answer, *have) => {}
             200 => *have = 0,
-            // Nothing that was kept fits what the hub has now.
+            // Nothing that was kept fits what there is now.
             206 | 416 => {
                 file.set_len(0).map_err(io)?;
                 *have = 0;
-                return Err(Stop::Passing("the hub cannot go on from the middle".into()));
+                return Err(Stop::Passing("it cannot go on from the middle".into()));
             }
             status => return Err(refusal(url, repo, status)),
         }
@@ -194,7 +194,7 @@ fn starts_at(answer: &Response<Body>, start: u64) -> bool {
 }
 
 /// Percent-encodes all but the unreserved characters (RFC 3986, 2.3) and the slash.
-pub(super) fn escape(path: &str) -> String {
+pub(crate) fn escape(path: &str) -> String {
     let mut out = String::new();
     for byte in path.bytes() {
         match byte {
