@@ -118,20 +118,13 @@ fn processors_give_the_values_of_transformers() {
                 assert!((ours - theirs).abs() <= 1e-6, "{name}: {ours} != {theirs}");
             }
         } else {
-            assert_levels(&name, &levels(&processor, &ours.data), &expected.data);
+            // A weight that is half way between two of the rounded ones may fall on either side.
+            let difference = max_difference(&levels(&processor, &ours.data), &expected.data);
+            assert!(difference <= 1, "{name}: differs by {difference}/255");
         }
         compared += 1;
     }
     assert!(compared >= 50, "only {compared} processed pictures in the goldens");
-}
-
-/// Each of the two passes of a resizing may round the other way. Where two neighbours of the first
-/// did, the cubic filter, whose weights exceed one, can carry that to a difference of two.
-fn assert_levels(name: &str, ours: &[u8], theirs: &[u8]) {
-    let difference = max_difference(ours, theirs);
-    assert!(difference <= 2, "{name}: differs by {difference}/255");
-    let by_two = ours.iter().zip(theirs).filter(|(a, b)| a.abs_diff(**b) == 2).count();
-    assert!(by_two * 1_000 <= ours.len(), "{name}: {by_two} of {} values differ by 2", ours.len());
 }
 
 /// Undoes normalisation and rescaling.

@@ -1,4 +1,4 @@
-//! Resampling as Pillow does it, computing only the window that a centre crop keeps.
+//! Resampling as Pillow and torchvision do it.
 
 use std::cell::RefCell;
 
@@ -18,6 +18,9 @@ use super::Resample;
 pub(super) struct Target {
     pub axes: [Axis; 2],
 }
+
+/// A side of which a centre crop keeps less than one in so many pixels is not resampled whole.
+const MOSTLY_CROPPED: u32 = 4;
 
 #[derive(Clone, Copy)]
 pub(super) struct Axis {
@@ -46,6 +49,17 @@ impl Target {
     }
 }
 
+impl Axis {
+    /// What is resampled: all of it, as the reference does, since weights are rounded by the greatest
+    /// of a side, which its ends have; or else the window that is kept.
+    fn resampled(self) -> Self {
+        match self.resized / MOSTLY_CROPPED <= self.kept {
+            true => Self { start: 0, kept: self.resized, ..self },
+            false => self,
+        }
+    }
+}
+
 thread_local! {
     /// Keeps the resampler's scratch memory between pictures.
     static RESIZER: RefCell<Resizer> = RefCell::new(Resizer::new());
@@ -58,16 +72,24 @@ pub(super) fn resize(
     resample: Resample,
 ) -> Result<RgbImage, String> {
     let [y, x] = target.axes;
+    let keep = |image: &RgbImage, top: u32, left: u32| {
+        image::imageops::crop_imm(image, left, top, x.kept, y.kept).to_image()
+    };
+    let filtered = |filter, support| {
+        let (whole_y, whole_x) = (y.resampled(), x.resampled());
+        let resampled = resample_window(image, whole_y, whole_x, filter, support)?;
+        Ok::<_, String>(keep(&resampled, y.start - whole_y.start, x.start - whole_x.start))
+    };
     let window = if (y.resized, x.resized) == (image.height(), image.width()) {
-        image::imageops::crop_imm(image, x.start, y.start, x.kept, y.kept).to_image()
+        keep(image, y.start, x.start)
     } else {
         match resample {
             Resample::Nearest => nearest_window(image, y, x),
-            Resample::Lanczos => resample_window(image, y, x, FilterType::Lanczos3, 3.0)?,
-            Resample::Bilinear => resample_window(image, y, x, FilterType::Bilinear, 1.0)?,
-            Resample::Bicubic => resample_window(image, y, x, FilterType::CatmullRom, 2.0)?,
-            Resample::Box => resample_window(image, y, x, FilterType::Box, 0.5)?,
-            Resample::Hamming => resample_window(image, y, x, FilterType::Hamming, 1.0)?,
+            Resample::Lanczos => filtered(FilterType::Lanczos3, 3.0)?,
+            Resample::Bilinear => filtered(FilterType::Bilinear, 1.0)?,
+            Resample::Bicubic => filtered(FilterType::CatmullRom, 2.0)?,
+            Resample::Box => filtered(FilterType::Box, 0.5)?,
+            Resample::Hamming => filtered(FilterType::Hamming, 1.0)?,
         }
     };
     if (y.kept, x.kept) == (y.output, x.output) {
