@@ -2,7 +2,8 @@
 //!
 //! A list costs its slots, whatever they hold: `[a, a]`, forty times over, is small, but what prints
 //! it walks 2⁴⁰ values. So is `[a] * 10**15`, which is repeated only as it is walked. Out of reach
-//! from here are the engine's operators (`~`, `==`) and its own filters (`string`, `join`) on them.
+//! from here are the engine's operators (`~`, `==`) and its own filters (`string`, `join`) on them:
+//! those end with the patience of [`super::ChatTemplate`].
 
 use minijinja::{
     Error, ErrorKind, State, Value,

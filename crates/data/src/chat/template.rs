@@ -1,6 +1,14 @@
 //! Chat templates: Jinja as `transformers` compiles it.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        mpsc::{self, RecvTimeoutError},
+    },
+    thread,
+    time::Duration,
+};
 
 use minijinja::{
     Environment, Error as JinjaError, ErrorKind, State, Value, escape_formatter,
@@ -22,6 +30,11 @@ use crate::{
 /// One unit is about one instruction or 64 bytes, so this is 256 MiB at most; what the engine does
 /// not count is paid for in [`budget`].
 const FUEL: u64 = 1 << 22;
+/// How long one rendering may take: operators do work that the engine does not count, such as comparing
+/// two lists that are each a list twice over, many times.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// The stack of a rendering, as that of a program's main thread.
+const STACK: usize = 8 << 20;
 const NAME: &str = "chat_template";
 
 /// A compiled chat template.
@@ -32,7 +45,8 @@ const NAME: &str = "chat_template";
 /// dictionaries, and `{% generation %}` blocks.
 #[derive(Clone)]
 pub struct ChatTemplate {
-    environment: Environment<'static>,
+    environment: Arc<Environment<'static>>,
+    patience: Duration,
     origin: PathBuf,
     source: String,
     takes_text: bool,
@@ -75,15 +89,17 @@ impl ChatTemplate {
     pub fn new(source: impl Into<String>, origin: impl Into<PathBuf>) -> Result<Self> {
         let source = source.into();
         let mut this = Self {
-            environment: Environment::new(),
+            environment: Arc::default(),
+            patience: PATIENCE,
             origin: origin.into(),
             takes_text: false,
             takes_parts: false,
             source,
         };
-        this.environment = environment().map_err(|e| this.explain(&e))?;
-        let compiled = this.environment.add_template_owned(NAME, without_generation(&this.source));
+        let mut environment = environment().map_err(|e| this.explain(&e))?;
+        let compiled = environment.add_template_owned(NAME, without_generation(&this.source));
         compiled.map_err(|e| this.explain(&e))?;
+        this.environment = Arc::new(environment);
         this.takes_text = this.probe(ContentForm::Text);
         this.takes_parts = this.probe(ContentForm::Parts);
         Ok(this)
@@ -137,7 +153,22 @@ impl ChatTemplate {
             ("add_generation_prompt", Value::from(add_generation_prompt)),
         ];
         context.extend(special.iter().map(|&(name, text)| (name, Value::from(text))));
-        self.environment.get_template(NAME)?.render(Value::from_pairs(context))
+        let (environment, context) = (self.environment.clone(), Value::from_pairs(context));
+        let (send, receive) = mpsc::channel();
+        let spawned = thread::Builder::new().stack_size(STACK).spawn(move || {
+            let rendered = environment.get_template(NAME).and_then(|it| it.render(context));
+            // Nobody waits for it any more if it took too long.
+            let _ = send.send(rendered);
+        });
+        spawned.map_err(|e| budget::refuse(format!("no thread to render it: {e}")))?;
+        receive.recv_timeout(self.patience).unwrap_or_else(|why| {
+            Err(budget::refuse(match why {
+                RecvTimeoutError::Timeout => {
+                    format!("it did not finish within {:?}", self.patience)
+                }
+                RecvTimeoutError::Disconnected => "the engine failed".into(),
+            }))
+        })
     }
 
     /// Whether a user turn of this form comes through.
@@ -248,7 +279,26 @@ fn without_generation(source: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::without_generation;
+    use super::*;
+
+    #[test]
+    fn work_that_nothing_counts_ends_in_time() {
+        let double = "{% set b = b + b %}".repeat(50);
+        let source = format!(
+            "{{% if messages | length > 1 %}}{{% set b = [0] %}}{double}{{{{ b == b + [] }}}}\
+             {{% endif %}}{{{{ messages[0].content }}}}"
+        );
+        let mut template = ChatTemplate::new(source, "hostile.jinja").unwrap();
+        template.patience = Duration::from_millis(200);
+        let render = |turns| {
+            let messages = vec![Message::text(Role::User, "zebra"); turns];
+            let messages = to_value(&messages, ContentForm::Text, "", "");
+            template.render_value(messages, &[], false).map_err(|e| e.to_string())
+        };
+        assert_eq!(render(1).unwrap(), "zebra");
+        let refused = render(2).unwrap_err();
+        assert!(refused.contains("it did not finish within 200ms"), "{refused}");
+    }
 
     #[test]
     fn generation_tags_become_plain_blocks() {
