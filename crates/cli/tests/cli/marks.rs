@@ -266,6 +266,12 @@ fn without_a_source_segment_anything_finds_the_regions() {
     let marks = record["marks"].as_array().unwrap();
     assert!(!marks.is_empty());
     assert!(marks.iter().all(|mark| mark["source"] == "sam" && mark["score"].is_number()));
+    // A hole of the picture's size is any.
+    let whole = ["--min-score", "0", "--min-stability", "0", "--min-region", "230400"];
+    succeeds(&mut mark("golden/sam/plain", &whole));
+    assert!(marks.iter().all(|mark| mark["area"].as_u64().unwrap() < 480 * 480));
+    assert_eq!(read(&json)["marks"][0]["area"], 480 * 480);
+    fails_with(&mut mark("golden/sam/plain", &["--crops", "9"]), &["crop_layers is 9"]);
     fails_with(&mut mark("golden/sam/plain", &["--min-score", "7"]), &["min_score is 7"]);
     fails_with(&mut mark("no-such-model", &[]), &["no-such-model"]);
     fails_with(&mut mark("checkpoints/mini", &[]), &["cannot load model checkpoints/mini"]);

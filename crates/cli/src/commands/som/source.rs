@@ -42,6 +42,13 @@ pub struct SourceArgs {
     /// How stable an object's outline must be, 0 to 1 [default: 0.92]
     #[arg(long, value_name = "SCORE")]
     min_stability: Option<f32>,
+    /// How often sam looks again in crops of half the side, for small objects: each time takes four
+    /// times as long
+    #[arg(long, value_name = "LAYERS", default_value_t = 0)]
+    crops: usize,
+    /// Holes and islands of fewer pixels are removed from what sam finds [default: 10]
+    #[arg(long, value_name = "PIXELS")]
+    min_region: Option<u64>,
 }
 
 #[derive(Clone)]
@@ -94,6 +101,8 @@ impl SourceArgs {
             points_per_side: self.points,
             min_score: self.min_score.unwrap_or(default.min_score),
             min_stability: self.min_stability.unwrap_or(default.min_stability),
+            crop_layers: self.crops,
+            min_region: self.min_region.unwrap_or(default.min_region),
             ..default
         };
         let chosen = self.device.open()?;
