@@ -83,6 +83,7 @@ impl Endpoint {
             // A redirect could carry the question to another host.
             .max_redirects(0)
             .user_agent(concat!("quintet/", env!("CARGO_PKG_VERSION")))
+            .tls_config(quintet_hub::tls::trusted())
             .build();
         let url = chat_url(base_url).map_err(|reason| Error::Url { reason })?;
         Ok(Self { agent: agent.into(), url, key, settings, usage: Mutex::default() })

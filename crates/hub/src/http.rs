@@ -9,9 +9,9 @@ use indicatif::ProgressBar;
 use ureq::http::{Response, header};
 use ureq::{Agent, Body};
 
-use crate::{Error, Result};
+use crate::{Error, Result, tls};
 
-/// How often a request is repeated without a new byte arriving.
+/// By itself, a request is repeated so often.
 const TRIES: u32 = 5;
 /// A list of files is text of at most some megabytes.
 const TEXT_LIMIT: u64 = 64 << 20;
@@ -20,6 +20,8 @@ const CHUNK: usize = 1 << 17;
 pub(crate) struct Client {
     agent: Agent,
     token: Option<String>,
+    /// How often a request is repeated without a new byte arriving.
+    pub(crate) tries: u32,
     pub(crate) pause: Duration,
 }
 
@@ -38,8 +40,10 @@ impl Client {
             .timeout_connect(seconds(30))
             .timeout_recv_response(seconds(60))
             .timeout_per_read(seconds(60))
-            .user_agent(concat!("quintet/", env!("CARGO_PKG_VERSION")));
-        Self { agent: config.build().into(), token, pause: Duration::from_secs(1) }
+            .user_agent(concat!("quintet/", env!("CARGO_PKG_VERSION")))
+            .tls_config(tls::trusted());
+        let pause = Duration::from_secs(1);
+        Self { agent: config.build().into(), token, tries: TRIES, pause }
     }
 
     /// The body of a small answer.
@@ -155,7 +159,7 @@ impl Client {
         mut attempt: impl FnMut() -> std::result::Result<T, Stop>,
     ) -> Result<T> {
         let mut pause = self.pause;
-        for left in (0..TRIES).rev() {
+        for left in (0..self.tries).rev() {
             match attempt() {
                 Ok(value) => return Ok(value),
                 Err(Stop::Final(error)) => return Err(error),

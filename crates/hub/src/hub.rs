@@ -3,7 +3,7 @@
 //! Sources: the Hub's HTTP API (`/api/models/{repo}/revision/{revision}?blobs=true` and
 //! `/{repo}/resolve/{commit}/{file}`) and its documented local cache (`blobs`, `refs`,
 //! `snapshots`). Honours `HF_ENDPOINT`, `HF_TOKEN`, `HF_TOKEN_PATH`, `HF_HOME`, `HF_HUB_CACHE`,
-//! `HF_HUB_OFFLINE` and the usual proxy variables.
+//! `HF_HUB_OFFLINE`, `SSL_CERT_FILE` and the usual proxy variables.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -19,6 +19,7 @@ pub mod hub;
 pub mod package;
 pub mod progress;
 mod resolve;
+pub mod tls;
 
 pub use cache::Cache;
 pub use catalogue::{Catalogue, Entry};

@@ -74,7 +74,10 @@ impl Begun {
         let length = || fs::metadata(&part).map_or(0, |found| found.len());
         let before = length();
         let bar = progress.start(&package.to_string(), Some(size));
-        let done = Client::new(None).download(&address, &package.to_string(), &part, size, &bar);
+        // Where the client gets through and we do not, it is not kept waiting.
+        let mut ours = Client::new(None);
+        ours.tries = 2;
+        let done = ours.download(&address, &package.to_string(), &part, size, &bar);
         bar.finish_and_clear();
         match done {
             Ok(()) if digest::of_file(&part)?.eq_ignore_ascii_case(&package.sha256) => {

@@ -147,16 +147,16 @@ fn run(
     command.stdin(Stdio::null()).stderr(log.try_clone().map_err(Error::io(&path))?).stdout(log);
     let mut child = command.spawn().map_err(Error::io(command.get_program()))?;
     let bar = progress.start(&package.to_string(), package.size);
-    // An archive arrives in a folder of pip's own, or in `_cacache/tmp`; what is below was unpacked.
-    let depth = match package.registry {
-        Registry::PyPi => 2,
-        Registry::Npm => 3,
+    // An archive arrives in a folder of pip's own, or in `_cacache/tmp`.
+    let folders = match package.registry {
+        Registry::PyPi => 1,
+        Registry::Npm => 2,
     };
     let status = loop {
         match child.try_wait().map_err(Error::io(command.get_program()))? {
             Some(status) => break status,
             None => {
-                if let Some((length, file)) = largest(&scratch.join("arriving"), depth) {
+                if let Some((length, file)) = largest(&scratch.join("arriving"), folders) {
                     bar.set_position(length);
                     begun.keep(&file);
                 }
@@ -191,16 +191,16 @@ fn words(command: &Command) -> String {
     shown.join(" ")
 }
 
-/// The largest file at most `depth` folders down, and its length; unreadable folders count as empty,
-/// for the client is making and removing them meanwhile.
-fn largest(dir: &Path, depth: usize) -> Option<(u64, PathBuf)> {
+/// The largest file so many folders down, and its length; unreadable folders count as empty, for the
+/// client is making and removing them meanwhile.
+fn largest(dir: &Path, folders: usize) -> Option<(u64, PathBuf)> {
     let entries = fs::read_dir(dir).ok()?.flatten();
     let files = entries.filter_map(|entry| {
         let meta = entry.metadata().ok()?;
-        match meta.is_dir() {
-            true if depth > 1 => largest(&entry.path(), depth - 1),
-            true => None,
-            false => Some((meta.len(), entry.path())),
+        match (meta.is_dir(), folders) {
+            (true, 1..) => largest(&entry.path(), folders - 1),
+            (false, 0) => Some((meta.len(), entry.path())),
+            _ => None,
         }
     });
     files.max()
