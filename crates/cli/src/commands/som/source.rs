@@ -43,7 +43,7 @@ pub struct SourceArgs {
     #[arg(long, value_name = "SCORE")]
     min_stability: Option<f32>,
     /// How often sam looks again in crops of half the side, for small objects: each time takes four
-    /// times as long
+    /// times as long as the one before
     #[arg(long, value_name = "LAYERS", default_value_t = 0)]
     crops: usize,
     /// Holes and islands of fewer pixels are removed from what sam finds [default: 10]
