@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::{
     answer,
-    metrics::{Accuracy, BoxScore, Confusion, ListScore},
+    metrics::{Accuracy, BoxScore, Confusion, CountScore, ListScore},
 };
 
 /// Wrong answers kept of each kind.
@@ -23,7 +23,7 @@ pub struct Scores {
     /// "Is there a dog?"
     pub presence: Presence,
     /// "How many dogs?"
-    pub count: Accuracy,
+    pub count: CountScore,
     /// "What colour is the dog?"
     pub colour: Accuracy,
     /// "Is the dog left of the bus?"
@@ -111,8 +111,9 @@ impl Scores {
                 self.relation.add(truth == Some(true), said);
             }
             TaskKind::Count => {
-                right = answer::number(said).is_some_and(|n| answer::number(truth) == Some(n));
-                self.count.add(right);
+                let (said, truth) = (answer::number(said), answer::number(truth));
+                right = said.is_some() && said == truth;
+                self.count.add(truth.unwrap_or_default(), said);
             }
             TaskKind::List => self.list.add(&answer::names(truth), &answer::names(said)),
             TaskKind::Box => {
@@ -167,13 +168,17 @@ impl Scores {
                 ("yes", score.yes_ratio()),
             ],
         };
-        let (list, place) = (&self.list, &self.place);
+        let (count, list, place) = (&self.count, &self.list, &self.place);
         vec![
             yes_no("presence", &self.presence.all),
             yes_no("presence/random", &self.presence.random),
             yes_no("presence/popular", &self.presence.popular),
             yes_no("presence/adversarial", &self.presence.adversarial),
-            one("count", &self.count, "accuracy"),
+            Row {
+                task: "count",
+                n: count.total(),
+                values: vec![("accuracy", count.accuracy()), ("within1", count.within_one())],
+            },
             one("colour", &self.colour, "accuracy"),
             yes_no("relation", &self.relation),
             one("direction", &self.direction, "accuracy"),
@@ -252,6 +257,7 @@ mod tests {
         let flat = scores.flat();
         for (name, value) in [
             ("count.accuracy", 0.5),
+            ("count.within1", 0.5),
             ("colour.accuracy", 1.0),
             ("relation.accuracy", 1.0),
             ("direction.accuracy", 0.0),

@@ -3,11 +3,13 @@
 mod accuracy;
 mod boxes;
 mod confusion;
+mod counts;
 mod lists;
 
 pub use accuracy::Accuracy;
 pub use boxes::{BoxScore, iou};
 pub use confusion::Confusion;
+pub use counts::CountScore;
 pub use lists::ListScore;
 
 /// `part / whole`, or 0 of nothing.
