@@ -17,6 +17,9 @@ use std::{
 
 use crate::{Error, Result, sample::Sample};
 
+/// Samples that are shuffled as one, so that millions are no more work than thousands.
+pub const BLOCK: usize = 4096;
+
 /// Samples by number.
 pub trait Dataset: Send + Sync {
     /// The number of samples.
@@ -30,6 +33,12 @@ pub trait Dataset: Send + Sync {
 
     /// A name for logs and receipts.
     fn name(&self) -> &str;
+
+    /// Samples that follow one another and are about as cheap to read in any order as in theirs:
+    /// shuffles stay within so many, and shuffle these.
+    fn block(&self) -> usize {
+        BLOCK
+    }
 
     /// Whether there is nothing in it.
     fn is_empty(&self) -> bool {

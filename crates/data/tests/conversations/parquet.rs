@@ -11,6 +11,7 @@ use quintet_data::{
     },
     sample::{Media, Message, Part, Role, Sample},
 };
+use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
 use crate::golden;
@@ -95,6 +96,43 @@ fn written_files_read_back() {
             }
         }
     }
+}
+
+/// Groups of more rows than are read together, and of few.
+#[test]
+fn threads_read_rows_in_any_order() {
+    let bytes = |i: usize| -> Arc<[u8]> { (0..i % 50).map(|j| (i + j) as u8).collect() };
+    for rows_per_group in [1300, 7] {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("rows.parquet");
+        let options = WriteOptions { rows_per_group, several_images: false };
+        let mut writer = ParquetWriter::create(&path, options).unwrap();
+        for i in 0..2000 {
+            let question = Message { role: Role::User, content: vec![Part::Image] };
+            let messages = vec![question, Message::text(Role::Assistant, format!("answer {i}"))];
+            let media = vec![Media::Bytes(bytes(i))];
+            writer.write(&Sample { id: format!("s{i}"), messages, media }).unwrap();
+        }
+        writer.finish().unwrap();
+        let dataset = ParquetDataset::open(&path, OpenOptions::default()).unwrap();
+        let whole_groups = formats::BLOCK / rows_per_group * rows_per_group;
+        assert_eq!(dataset.block(), whole_groups);
+        (0..2000).into_par_iter().map(|i| i * 1_237 % 2000).for_each(|i| {
+            let sample = dataset.get(i).unwrap();
+            assert_eq!(sample.id, format!("s{i}"));
+            assert!(matches!(&sample.media[..], [Media::Bytes(read)] if *read == bytes(i)));
+            let answer = to_placeholder_text(&sample.messages[1].content, "<image>", "<video>");
+            assert_eq!(answer, format!("answer {i}"));
+        });
+    }
+}
+
+#[test]
+fn a_column_of_something_else_is_no_media() {
+    let path = golden::folder("formats").join("image.parquet");
+    let options = OpenOptions { media: vec!["conversations".into()], ..OpenOptions::default() };
+    let error = formats::open(path, options).err().unwrap().to_string();
+    assert!(error.contains("column \"conversations\": expected a struct of bytes"), "{error}");
 }
 
 #[test]

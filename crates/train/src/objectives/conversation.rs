@@ -47,8 +47,9 @@ impl Conversations<'_> {
     fn pick(&self, index: u64) -> (usize, usize) {
         let weights: Vec<f64> = self.sources.iter().map(|source| source.weight).collect();
         let (source, number) = share(&weights, index, self.seed);
-        let len = self.sources[source].dataset.len() as u64;
-        (source, permuted(number / len, number % len, len, self.seed))
+        let dataset = &self.sources[source].dataset;
+        let (len, block) = (dataset.len() as u64, dataset.block().max(1) as u64);
+        (source, permuted((number / len, number % len), (len, block), self.seed))
     }
 
     fn row(&self, index: u64) -> Result<Row, BoxError> {
@@ -63,7 +64,7 @@ impl Conversations<'_> {
     }
 }
 
-/// Samples that are shuffled as one, so that millions are no more work than thousands.
+/// Samples that sources have their share of.
 const BLOCK: u64 = 4096;
 
 /// The source that sample number `index` comes from, and its number among those of that source. In
@@ -92,21 +93,22 @@ fn share(weights: &[f64], index: u64, seed: u64) -> (usize, u64) {
     (source, index / BLOCK * parts[source] + earlier)
 }
 
-/// Place `at` of the shuffle of `len` samples for pass number `pass`: each sample comes once.
-fn permuted(pass: u64, at: u64, len: u64, seed: u64) -> usize {
+/// Place `at` of the shuffle of `len` samples for pass number `pass`: each sample comes once. Blocks are
+/// shuffled, and the samples of each.
+fn permuted((pass, at): (u64, u64), (len, block): (u64, u64), seed: u64) -> usize {
     let mut rng = ChaCha8Rng::seed_from_u64(seed ^ 0x5eed);
     rng.set_stream(pass);
-    let mut blocks: Vec<u64> = (0..len.div_ceil(BLOCK)).collect();
+    let mut blocks: Vec<u64> = (0..len.div_ceil(block)).collect();
     blocks.shuffle(&mut rng);
     let mut before = 0;
-    for block in blocks {
-        let size = BLOCK.min(len - block * BLOCK);
+    for number in blocks {
+        let size = block.min(len - number * block);
         if at < before + size {
             let mut inside: Vec<u64> = (0..size).collect();
-            let mut rng = ChaCha8Rng::seed_from_u64(seed ^ block);
+            let mut rng = ChaCha8Rng::seed_from_u64(seed ^ number);
             rng.set_stream(pass);
             inside.shuffle(&mut rng);
-            return (block * BLOCK + inside[(at - before) as usize]) as usize;
+            return (number * block + inside[(at - before) as usize]) as usize;
         }
         before += size;
     }
@@ -143,12 +145,15 @@ mod tests {
 
     #[test]
     fn a_pass_visits_each_sample_once_and_passes_differ() {
-        let order = |pass| (0..9000).map(|at| permuted(pass, at, 9000, 3)).collect::<Vec<_>>();
-        let (first, second) = (order(0), order(1));
-        assert_ne!(first, second);
-        let mut sorted = first;
-        sorted.sort_unstable();
-        assert!(sorted.into_iter().eq(0..9000));
+        for block in [4096, 1000, 1] {
+            let place = |pass, at| permuted((pass, at), (9000, block), 3);
+            let order = |pass| (0..9000).map(|at| place(pass, at)).collect::<Vec<_>>();
+            let (first, second) = (order(0), order(1));
+            assert_ne!(first, second);
+            let mut sorted = first;
+            sorted.sort_unstable();
+            assert!(sorted.into_iter().eq(0..9000));
+        }
     }
 
     #[test]

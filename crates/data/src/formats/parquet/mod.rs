@@ -4,7 +4,11 @@
 //! described again in the file's `huggingface` metadata.
 
 mod field;
+mod file;
+mod media;
+mod pages;
 mod read;
+mod texts;
 mod write;
 
 pub use read::ParquetDataset;

@@ -3,19 +3,15 @@
 use std::{
     fs::File,
     path::{Path, PathBuf},
-    sync::Mutex,
+    sync::Arc,
 };
 
 use parquet::{
+    errors::ParquetError,
     file::{reader::FileReader, serialized_reader::SerializedFileReader},
-    record::{
-        Row,
-        reader::{ReaderIter, TreeBuilder},
-    },
-    schema::types::{SchemaDescPtr, SchemaDescriptor, Type},
 };
 
-use super::field;
+use super::{file::Shared, media::MediaColumns, pages::Pages, texts::Texts};
 use crate::{
     Error, Result,
     formats::{Dataset, OpenOptions, file_name, rows},
@@ -25,42 +21,43 @@ use crate::{
 
 /// Samples of a Parquet file.
 ///
-/// Rows in order are read once; a row behind the last one, or in another row group, costs reading
-/// its group again from the group's start. Shuffle by group, or write small groups (the default of
-/// [`ParquetWriter`](super::ParquetWriter)).
+/// Rows can be read in any order and by several threads. What lies between them is passed over where
+/// the file allows it, and what was read last is kept, so that shuffles of some thousand rows are about
+/// as fast as reading in order.
 pub struct ParquetDataset {
     path: PathBuf,
     name: String,
     root: PathBuf,
     options: OpenOptions,
-    reader: SerializedFileReader<File>,
-    schema: SchemaDescPtr,
+    pages: Arc<Pages>,
     /// The first row of every group, and the number of rows last.
     starts: Vec<usize>,
-    cursor: Mutex<Option<Cursor>>,
+    texts: Texts,
+    media: MediaColumns,
+    block: usize,
 }
 
 /// What is left to say where the library asserts what it expects of a schema and of pages.
 const BROKEN: &str = "the file breaks the rules of Parquet";
-/// Rows decoded at once; more would hold many pictures in memory.
-const BATCH: usize = 16;
+/// And where a group is not what the footer says.
+pub(super) const SHORT: &str = "the row group ends before this row";
 
-/// A group being read, and the row it will give next.
-struct Cursor {
-    group: usize,
-    next: usize,
-    rows: ReaderIter,
+pub(super) fn broken(error: ParquetError) -> String {
+    format!("cannot be read: {error}")
 }
 
 impl ParquetDataset {
     /// Opens a file and reads its footer.
     ///
     /// # Errors
-    /// The file is not Parquet, is cut off, or has none of the columns of a conversation.
+    /// The file is not Parquet, is cut off, has none of the columns of a conversation, or something
+    /// else where media should be.
     pub fn open(path: impl AsRef<Path>, options: OpenOptions) -> Result<Self> {
         let path = path.as_ref().to_owned();
         let fail = |reason: String| Error::Config { path: path.clone(), reason };
-        let file = File::open(&path).map_err(|source| Error::Io { path: path.clone(), source })?;
+        let io = |source| Error::Io { path: path.clone(), source };
+        let file = File::open(&path).map_err(io)?;
+        let file = Shared::new(file).map_err(io)?;
         let reader = quietly(|| SerializedFileReader::new(file))
             .ok_or_else(|| fail(BROKEN.into()))?
             .map_err(|e| fail(format!("not a whole Parquet file: {e}")))?;
@@ -73,68 +70,33 @@ impl ParquetDataset {
                 .ok_or_else(|| fail("the footer counts a negative number of rows".into()))?;
             starts.push(total);
         }
-        let schema =
-            projection(reader.metadata().file_metadata().schema(), &options).map_err(fail)?;
+        let schema = reader.metadata().file_metadata();
+        let texts = Texts::new(schema.schema(), &options).map_err(fail)?;
+        let media = MediaColumns::new(schema.schema_descr(), &options.media).map_err(fail)?;
         let folder = path.parent().map(Path::to_owned).unwrap_or_default();
         Ok(Self {
             name: file_name(&path),
             root: options.media_root.clone().unwrap_or(folder),
             path,
             options,
-            reader,
-            schema,
+            block: media.block(reader.metadata()),
+            pages: Arc::new(Pages::new(reader)),
             starts,
-            cursor: Mutex::new(None),
+            texts,
+            media,
         })
     }
 
-    /// The row, read on from the cursor where that is possible.
-    fn row(&self, i: usize) -> std::result::Result<Row, String> {
-        let broken = |e: parquet::errors::ParquetError| format!("cannot be read: {e}");
-        let group = self.starts.partition_point(|&start| start <= i).saturating_sub(1);
-        let mut held = self.cursor.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        let mut cursor = match held.take().filter(|c| c.group == group && c.next <= i) {
-            Some(cursor) => cursor,
-            None => {
-                let next = self.starts.get(group).copied().unwrap_or_default();
-                let reader = self.reader.get_row_group(group).map_err(broken)?;
-                let rows = TreeBuilder::new()
-                    .with_batch_size(BATCH)
-                    .as_iter(self.schema.clone(), &*reader)
-                    .map_err(broken)?;
-                Cursor { group, next, rows }
-            }
-        };
-        loop {
-            let row = cursor.rows.next().ok_or("the row group ends before this row")?;
-            let row = row.map_err(broken)?;
-            cursor.next += 1;
-            if cursor.next > i {
-                *held = Some(cursor);
-                return Ok(row);
-            }
-        }
-    }
-
     fn sample(&self, i: usize) -> std::result::Result<Sample, String> {
-        let row = quietly(|| self.row(i)).ok_or(BROKEN)??;
-        let column = |wanted: &str| {
-            row.get_column_iter().find(|(name, _)| *name == wanted).map(|(_, field)| field)
-        };
-        let mut media = Vec::new();
-        for name in &self.options.media {
-            if let Some(value) = column(name) {
-                field::media(value, name, &self.root, &mut media)?;
-            }
-        }
-        let id = match column(&self.options.id).map(field::to_json) {
-            Some(serde_json::Value::String(id)) => id,
-            Some(serde_json::Value::Number(id)) => id.to_string(),
-            _ => i.to_string(),
-        };
-        let turns = self.options.turns.iter().find_map(|name| column(name));
-        let turns = turns.map(field::to_json).unwrap_or_default();
-        rows::sample(id, &turns, media, &self.options)
+        let group = self.starts.partition_point(|&start| start <= i).saturating_sub(1);
+        let row = i - self.starts.get(group).copied().unwrap_or_default();
+        let (text, media) = quietly(|| {
+            let text = self.texts.get(&self.pages.file, group, row)?;
+            Ok((text, self.media.get(&self.pages, (group, row), &self.root)?))
+        })
+        .unwrap_or_else(|| Err(BROKEN.to_owned()))?;
+        let id = text.id.unwrap_or_else(|| i.to_string());
+        rows::sample(id, &text.turns, media, &self.options)
     }
 }
 
@@ -154,31 +116,14 @@ impl Dataset for ParquetDataset {
     fn name(&self) -> &str {
         &self.name
     }
+
+    fn block(&self) -> usize {
+        self.block
+    }
 }
 
 impl std::fmt::Debug for ParquetDataset {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("ParquetDataset").field("path", &self.path).finish_non_exhaustive()
     }
-}
-
-/// Only the columns that make a sample.
-fn projection(schema: &Type, options: &OpenOptions) -> std::result::Result<SchemaDescPtr, String> {
-    let fields = schema.get_fields();
-    let turns = options.turns.iter().find(|name| fields.iter().any(|f| f.name() == *name));
-    let Some(turns) = turns else {
-        let names: Vec<&str> = fields.iter().map(|field| field.name()).collect();
-        return Err(format!(
-            "no conversation column: expected one of {:?}, found {names:?}; name it in \
-             OpenOptions::turns",
-            options.turns
-        ));
-    };
-    let wanted = |name: &str| {
-        name == options.id || name == turns || options.media.iter().any(|media| media == name)
-    };
-    let kept = fields.iter().filter(|field| wanted(field.name())).cloned().collect();
-    let root = Type::group_type_builder(schema.name()).with_fields(kept).build();
-    let root = root.map_err(|e| format!("schema: {e}"))?;
-    Ok(std::sync::Arc::new(SchemaDescriptor::new(std::sync::Arc::new(root))))
 }

@@ -27,7 +27,7 @@ use crate::{
 /// How to write.
 #[derive(Clone, Copy, Debug)]
 pub struct WriteOptions {
-    /// Rows per row group. Reading one row costs reading its group up to it.
+    /// Rows per row group. Other readers often decode a group for one row of it.
     pub rows_per_group: usize,
     /// A column `images` with a list of pictures, instead of `image` with at most one.
     pub several_images: bool,
