@@ -48,18 +48,15 @@ impl MediaColumns {
     /// # Errors
     /// If one holds something else.
     pub fn new(schema: &SchemaDescriptor, names: &[String]) -> Result<Self, String> {
+        // Nobody wrote a value, so that nobody knew a type.
+        let is_empty = |leaf: &ColumnDescriptor| {
+            leaf.logical_type_ref().is_some_and(|kind| *kind == LogicalType::Unknown)
+        };
         let mut leaves = Vec::new();
         for (column, name) in names.iter().enumerate() {
-            let of_column = |leaf: &&(usize, &ColumnDescriptor)| {
-                leaf.1.path().parts().first().is_some_and(|first| first == name)
-            };
-            let all = schema.columns().iter().map(|leaf| &**leaf).enumerate();
-            let all: Vec<(usize, &ColumnDescriptor)> = all.collect();
-            let own: Vec<_> = all.iter().filter(of_column).collect();
-            // Nobody wrote a value, so that nobody knew a type.
-            let is_empty = |leaf: &ColumnDescriptor| {
-                leaf.logical_type_ref().is_some_and(|kind| *kind == LogicalType::Unknown)
-            };
+            let all = schema.columns().iter().enumerate();
+            let own: Vec<_> =
+                all.filter(|(_, leaf)| leaf.path().parts().first() == Some(name)).collect();
             let before = leaves.len();
             for (number, leaf) in &own {
                 if let Some(holds) = holds(leaf, own.len() == 1) {
@@ -114,9 +111,9 @@ impl MediaColumns {
     pub fn block(&self, file: &ParquetMetaData) -> usize {
         let groups = file.row_groups();
         let bytes = |group: &RowGroupMetaData| -> usize {
-            let sizes =
-                self.leaves.iter().map(|leaf| group.column(leaf.number).uncompressed_size());
-            sizes.map(|size| usize::try_from(size).unwrap_or(0)).fold(0, usize::saturating_add)
+            let chunks = self.leaves.iter().filter_map(|leaf| group.columns().get(leaf.number));
+            let sizes = chunks.map(|chunk| usize::try_from(chunk.uncompressed_size()).unwrap_or(0));
+            sizes.fold(0, usize::saturating_add)
         };
         let rows = |group: &RowGroupMetaData| usize::try_from(group.num_rows()).unwrap_or(0);
         let most_bytes = groups.iter().map(bytes).max().unwrap_or(0);
