@@ -8,6 +8,7 @@ mod file;
 mod media;
 mod pages;
 mod read;
+mod recent;
 mod texts;
 mod write;
 

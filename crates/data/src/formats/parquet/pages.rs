@@ -2,7 +2,7 @@
 //! has to be decompressed for any of them.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::HashMap,
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -16,12 +16,10 @@ use parquet::{
     file::{reader::FileReader, serialized_reader::SerializedFileReader},
 };
 
-use super::file::Shared;
+use super::{file::Shared, recent::Recent};
 
 /// Most bytes of pages that are kept, unless one has more.
 pub(super) const KEPT: usize = 256 << 20;
-/// What a page counts at least, so that there are not too many to look through.
-const LEAST: usize = 64 << 10;
 
 /// A file, and pages of it.
 pub(super) struct Pages {
@@ -32,16 +30,16 @@ pub(super) struct Pages {
 /// A leaf of the schema in a row group.
 type Chunk = (usize, usize);
 
-#[derive(Default)]
 struct Kept {
     outlines: HashMap<Chunk, Arc<[PageMetadata]>>,
-    /// Chunk and number of each page; those used last are last.
-    pages: VecDeque<(Chunk, usize, Page)>,
+    /// By chunk and number.
+    pages: Recent<(Chunk, usize), Page>,
 }
 
 impl Pages {
     pub fn new(file: SerializedFileReader<Shared>) -> Self {
-        Self { file, kept: Mutex::default() }
+        let kept = Kept { outlines: HashMap::new(), pages: Recent::new(KEPT) };
+        Self { file, kept: Mutex::new(kept) }
     }
 
     /// The values of a leaf of byte arrays in a row group, from its first row on.
@@ -72,26 +70,16 @@ impl Pages {
     /// A page, by one thread at a time: as few as may be are in memory.
     fn page(&self, chunk: Chunk, number: usize) -> Result<Page> {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        let found = kept.pages.iter().position(|page| (page.0, page.1) == (chunk, number));
-        let page = match found.and_then(|at| kept.pages.remove(at)) {
-            Some((_, _, page)) => page,
-            None => {
-                let mut reader = self.open(chunk)?;
-                for _ in 0..number {
-                    reader.skip_next_page()?;
-                }
-                let gone = || ParquetError::General("a page is gone".into());
-                reader.get_next_page()?.ok_or_else(gone)?
+        kept.pages.get((chunk, number), || {
+            let mut reader = self.open(chunk)?;
+            for _ in 0..number {
+                reader.skip_next_page()?;
             }
-        };
-        kept.pages.push_back((chunk, number, page.clone()));
-        let bytes = |kept: &Kept| {
-            kept.pages.iter().map(|page| page.2.buffer().len().max(LEAST)).sum::<usize>()
-        };
-        while kept.pages.len() > 1 && bytes(&kept) > KEPT {
-            kept.pages.pop_front();
-        }
-        Ok(page)
+            let gone = || ParquetError::General("a page is gone".into());
+            let page = reader.get_next_page()?.ok_or_else(gone)?;
+            let bytes = page.buffer().len();
+            Ok((page, bytes))
+        })
     }
 
     fn open(&self, (group, leaf): Chunk) -> Result<Box<dyn PageReader>> {

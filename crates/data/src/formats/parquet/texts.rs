@@ -16,15 +16,14 @@ use serde_json::Value;
 use super::{
     field::to_json,
     read::{SHORT, broken},
+    recent::Recent,
 };
 use crate::formats::OpenOptions;
 
 /// Rows that are read together, all of one group.
 const RUN: usize = 512;
 /// Most bytes of text that are kept, as the columns hold them, unless one run has more.
-const KEPT: u64 = 32 << 20;
-/// What a run counts at least, so that there are not too many to look through.
-const LEAST: u64 = 16 << 10;
+const KEPT: usize = 64 << 20;
 /// Most readers that are kept.
 const CURSORS: usize = 16;
 /// Rows that the library decodes at once.
@@ -49,10 +48,9 @@ pub(super) struct Texts {
 }
 
 /// What may be wanted again.
-#[derive(Default)]
 struct Kept {
-    /// Those used last are last.
-    runs: VecDeque<Arc<Run>>,
+    /// By group and first row.
+    runs: Recent<(usize, usize), Arc<Run>>,
     /// Those used last are first.
     cursors: VecDeque<Cursor>,
 }
@@ -66,12 +64,9 @@ struct Cursor {
 
 /// Some rows of a group.
 struct Run {
-    group: usize,
-    first: usize,
     texts: Vec<Text>,
     /// Why there are no more.
     end: String,
-    bytes: u64,
 }
 
 impl Texts {
@@ -98,7 +93,7 @@ impl Texts {
             schema: Arc::new(SchemaDescriptor::new(Arc::new(root))),
             id: options.id.clone(),
             turns: turns.clone(),
-            kept: Mutex::default(),
+            kept: Mutex::new(Kept { runs: Recent::new(KEPT), cursors: VecDeque::new() }),
         })
     }
 
@@ -109,16 +104,12 @@ impl Texts {
     pub fn get(&self, file: &dyn FileReader, group: usize, row: usize) -> Result<Text, String> {
         let first = row / RUN * RUN;
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        let found = kept.runs.iter().position(|run| (run.group, run.first) == (group, first));
-        let run = match found.and_then(|at| kept.runs.remove(at)) {
-            Some(run) => run,
-            None => Arc::new(self.read(file, &mut kept.cursors, (group, first))?),
-        };
-        kept.runs.push_back(run.clone());
-        let bytes = |kept: &Kept| kept.runs.iter().map(|run| run.bytes).sum::<u64>();
-        while kept.runs.len() > 1 && bytes(&kept) > KEPT {
-            kept.runs.pop_front();
-        }
+        let Kept { runs, cursors } = &mut *kept;
+        let run = runs.get((group, first), || {
+            let run = self.read(file, cursors, (group, first))?;
+            let bytes = self.bytes_per_row(file, group).saturating_mul(run.texts.len());
+            Ok::<_, String>((Arc::new(run), bytes))
+        })?;
         drop(kept);
         run.texts.get(row - first).cloned().ok_or_else(|| run.end.clone())
     }
@@ -142,7 +133,7 @@ impl Texts {
                 Cursor { group, next: 0, rows }
             }
         };
-        let mut run = Run { group, first, texts: Vec::new(), end: SHORT.into(), bytes: 0 };
+        let mut run = Run { texts: Vec::new(), end: SHORT.into() };
         while cursor.next < first + RUN {
             match cursor.rows.next() {
                 Some(Ok(row)) if cursor.next >= first => {
@@ -166,8 +157,6 @@ impl Texts {
             }
             cursor.next += 1;
         }
-        let bytes = self.bytes_per_row(file, group).saturating_mul(run.texts.len() as u64);
-        run.bytes = bytes.max(LEAST);
         if cursor.next == first + RUN {
             cursors.truncate(CURSORS - 1);
             cursors.push_front(cursor);
@@ -176,12 +165,12 @@ impl Texts {
     }
 
     /// Bytes of these columns for a row of a group, on average.
-    fn bytes_per_row(&self, file: &dyn FileReader, group: usize) -> u64 {
+    fn bytes_per_row(&self, file: &dyn FileReader, group: usize) -> usize {
         let group = file.metadata().row_group(group);
         let ours = |name: Option<&String>| name.is_some_and(|n| *n == self.id || *n == self.turns);
         let columns = group.columns().iter();
         let columns = columns.filter(|column| ours(column.column_path().parts().first()));
-        let bytes = columns.map(|column| u64::try_from(column.uncompressed_size()).unwrap_or(0));
-        bytes.fold(0, u64::saturating_add) / u64::try_from(group.num_rows()).unwrap_or(1).max(1)
+        let bytes = columns.map(|column| usize::try_from(column.uncompressed_size()).unwrap_or(0));
+        bytes.fold(0, usize::saturating_add) / usize::try_from(group.num_rows()).unwrap_or(1).max(1)
     }
 }
